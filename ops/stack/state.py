@@ -1,0 +1,95 @@
+"""The state directory: who holds it, the secrets made for it, and the file that tells of the stack."""
+
+import fcntl
+import json
+import os
+import secrets
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from mpesa_balance.errors import MpesaBalanceError
+from mpesa_balance.sealing import new_key
+
+#: Marks every process of a stack, so that what a killed one left behind can be found.
+STATE_DIR_VARIABLE: Final = "MPESA_BALANCE_STATE_DIR"
+
+ENV_FILE: Final = "stack.env"
+
+
+class StateDirectory:
+    """Where a stack keeps its data between runs. Private to its owner."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.env_file = self.path / ENV_FILE
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the directory for this process. Raises MpesaBalanceError where another has it."""
+        # The embedded Postgres runs as another user when root starts it, and must pass through.
+        self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with (self.path / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise MpesaBalanceError(
+                    f"A stack is running on {self.path} already: use it "
+                    "(`mpesa-balance query 600000`), stop it, or choose another --state-dir"
+                ) from None
+            self._end_leftovers()
+            self.env_file.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self.env_file.unlink(missing_ok=True)
+
+    def secrets(self) -> dict[str, str]:
+        """Keys and passwords of this stack, made at its first run."""
+        path = self.path / "secrets.json"
+        if not path.exists():
+            made = {
+                "SEALING_KEYS": f"stack:{new_key()}",
+                "CALLBACK_KEYS": new_key(),
+                "FLOWER_PASSWORD": secrets.token_urlsafe(18),
+                "REDIS_PASSWORD": secrets.token_urlsafe(18),
+                "SIMULATOR_CONSUMER_SECRET": secrets.token_urlsafe(18),
+                "SIMULATOR_INITIATOR_PASSWORD": secrets.token_urlsafe(18),
+            }
+            _write_private(path, json.dumps(made, indent=1))
+        known: dict[str, str] = json.loads(path.read_text())
+        return known
+
+    def write_env(self, settings: Mapping[str, str]) -> None:
+        """Tell other commands how to reach the stack: readable by a shell and by dotenv."""
+        lines = (f"{name}={shlex.quote(value)}\n" for name, value in settings.items())
+        _write_private(self.env_file, "".join(lines))
+
+    def _end_leftovers(self) -> None:
+        """End what a stack that was killed could not end itself. Only its holder calls this."""
+        leftovers = [process for process in psutil.process_iter() if self._is_leftover(process)]
+        for process in leftovers:
+            process.terminate()
+        for process in psutil.wait_procs(leftovers, timeout=10)[1]:
+            process.kill()
+
+    def _is_leftover(self, process: psutil.Process) -> bool:
+        try:
+            marked = process.environ().get(STATE_DIR_VARIABLE) == str(self.path)
+        except psutil.Error:
+            return False
+        # Postgres is found by its own pid file, and must not be ended before its clients are.
+        return marked and process.pid != os.getpid() and process.name() != "postgres"
+
+
+def _write_private(path: Path, text: str) -> None:
+    # Written beside and moved into place, so that nobody reads half a file.
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(path)

@@ -1,0 +1,84 @@
+"""Running the programs: started together, restarted when they die, one log, all ended together."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TextIO
+
+from circus import get_arbiter
+
+from ops.stack.programs import CHECKOUT, Program
+
+
+class _Prefixed:
+    """Writes what a program prints, line by line, behind its name."""
+
+    def __init__(self, name: str, width: int, output: TextIO) -> None:
+        self._prefix = f"{name:{width}} | "
+        self._output = output
+        self._rest = b""
+
+    def __call__(self, message: Mapping[str, Any]) -> None:
+        *lines, self._rest = (self._rest + message["data"]).split(b"\n")
+        for line in lines:
+            print(self._prefix + line.decode(errors="replace"), file=self._output, flush=True)
+
+    def close(self) -> None:
+        if self._rest:
+            self({"data": b"\n"})
+
+
+def supervise(
+    programs: Iterable[Program], environment: Mapping[str, str], when_started: Callable[[], bool]
+) -> bool:
+    """Run the programs until SIGINT or SIGTERM, or until `when_started` gives False.
+
+    `when_started` runs beside them, in a thread; what it gave last is returned.
+    """
+    listed = list(programs)
+    width = max(len(program.name) for program in listed)
+    arbiter = get_arbiter(
+        [_watcher(program, environment, width) for program in listed],
+        # Control by other processes is not wanted: the endpoints stay inside this one.
+        controller="inproc://controller",
+        pubsub_endpoint="inproc://events",
+        multicast_endpoint="",
+    )
+    # Its own timer can find it stopping, and remarks on that with a traceback.
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+    outcome = _Outcome()
+    threading.Thread(target=outcome.decide, args=(when_started,), daemon=True).start()
+    arbiter.start()
+    return outcome.good
+
+
+class _Outcome:
+    def __init__(self) -> None:
+        self.good = True
+
+    def decide(self, when_started: Callable[[], bool]) -> None:
+        self.good = when_started()
+        if not self.good:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _watcher(program: Program, environment: Mapping[str, str], width: int) -> dict[str, Any]:
+    stream = {"stream": _Prefixed(program.name, width, sys.stdout)}
+    executable, *arguments = program.command
+    return {
+        "name": program.name,
+        "cmd": executable,
+        "args": arguments,
+        "working_dir": str(CHECKOUT),
+        "env": {**os.environ, **environment, **program.environment},
+        "stdout_stream": stream,
+        "stderr_stream": stream,
+        # Only the program itself is told to stop; it knows how to end its own children.
+        "stop_children": False,
+        "graceful_timeout": program.patience,
+        # Tried again for as long as the stack runs, a moment apart.
+        "max_retry": -1,
+    }

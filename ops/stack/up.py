@@ -1,0 +1,159 @@
+"""Bringing the whole system up in the foreground, and down again."""
+
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mpesa_balance import registry
+from mpesa_balance.database import Database
+from mpesa_balance.errors import MpesaBalanceError, RequestRefused
+from mpesa_balance.registry import PASSWORD, SANDBOX, App, Shortcode
+from mpesa_balance.sealing import parse_sealer
+from mpesa_balance.settings import DatabaseSettings, Reader, load
+from ops.migrate import migrate
+from ops.simulator.keys import KeyPair
+from ops.stack import readiness, servers
+from ops.stack.programs import Ports, programs
+from ops.stack.state import STATE_DIR_VARIABLE, StateDirectory
+from ops.stack.supervisor import supervise
+
+#: What the simulator knows when the stack starts, so that there is something to ask for.
+DEMO_SHORTCODE: Final = "600000"
+_DEMO_INITIATOR: Final = "testapi"
+_SIMULATOR_APP: Final = "simulator"
+
+_FLOWER_USER: Final = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """What `mpesa-balance up` was told. A port of 0 means: the usual one, or any that is free."""
+
+    state_dir: Path
+    daraja_url: str | None = None
+    webhook_port: int = 0
+    flower_port: int = 0
+
+
+def up(options: UpOptions) -> bool:
+    """Run the whole system until Ctrl-C. False where it did not become ready."""
+    state = StateDirectory(options.state_dir)
+    with state.held(), ExitStack() as running:
+        ports = _ports(options)
+        settings = _settings(state, options, ports, running)
+        os.environ.update(settings)
+        applied = migrate(settings["DATABASE_URL"])
+        print(f"Postgres and Redis are up, {len(applied)} migrations applied.", flush=True)
+        load(Reader.worker)
+        if options.daraja_url is None:
+            _register_simulator(state, settings)
+        listed = programs(state.path, ports, simulated=options.daraja_url is None)
+        return supervise(listed, settings, lambda: _announce(state, settings))
+
+
+def _settings(
+    state: StateDirectory, options: UpOptions, ports: Ports, running: ExitStack
+) -> dict[str, str]:
+    """The environment of every program; starts Postgres and Redis where none are given."""
+    made = state.secrets()
+    database_url, broker_url = os.environ.get("DATABASE_URL"), os.environ.get("BROKER_URL")
+    if database_url is None:
+        database_url = running.enter_context(servers.postgres(state.path / "postgres"))
+    if broker_url is None:
+        broker_url = running.enter_context(
+            servers.redis(state.path / "redis", ports.redis, made["REDIS_PASSWORD"])
+        )
+    webhooks = f"http://127.0.0.1:{ports.webhooks}"
+    own = {
+        "SEALING_KEYS": made["SEALING_KEYS"],
+        "CALLBACK_KEYS": made["CALLBACK_KEYS"],
+        "CALLBACK_BASE_URL": webhooks,
+        "SIMULATOR_CONSUMER_SECRET": made["SIMULATOR_CONSUMER_SECRET"],
+        "SIMULATOR_INITIATOR_PASSWORD": made["SIMULATOR_INITIATOR_PASSWORD"],
+    }
+    return {
+        **{name: os.environ.get(name, value) for name, value in own.items()},
+        "DATABASE_URL": database_url,
+        "BROKER_URL": broker_url,
+        "WEBHOOKS_URL": webhooks,
+        "DARAJA_URL": options.daraja_url or f"http://127.0.0.1:{ports.simulator}",
+        "FLOWER_URL": f"http://127.0.0.1:{ports.flower}",
+        "FLOWER_BASIC_AUTH": f"{_FLOWER_USER}:{made['FLOWER_PASSWORD']}",
+        STATE_DIR_VARIABLE: str(state.path),
+    }
+
+
+def _register_simulator(state: StateDirectory, settings: dict[str, str]) -> None:
+    sealer = parse_sealer(settings["SEALING_KEYS"])
+    app = App(
+        name=_SIMULATOR_APP,
+        environment=SANDBOX,
+        base_url=settings["DARAJA_URL"],
+        certificate=KeyPair.kept_in(state.path / "simulator.pem").certificate(),
+        consumer_key="simulator-key",
+        consumer_secret=settings["SIMULATOR_CONSUMER_SECRET"],
+    )
+    entry = Shortcode(
+        shortcode=DEMO_SHORTCODE,
+        app=_SIMULATOR_APP,
+        identifier_type=4,
+        initiator=_DEMO_INITIATOR,
+        credential_kind=PASSWORD,
+        credential=settings["SIMULATOR_INITIATOR_PASSWORD"],
+    )
+    database = Database(DatabaseSettings(database_url=settings["DATABASE_URL"], sealer=sealer))
+    with database.transaction() as connection:
+        registry.add_app(connection, sealer, app, replace=True)
+        registry.add_shortcode(connection, sealer, entry, replace=True)
+    database.close()
+
+
+def _announce(state: StateDirectory, settings: dict[str, str]) -> bool:
+    """Wait until everything answers, then tell where it is. False where it does not."""
+    pages = {"webhooks": f"{settings['WEBHOOKS_URL']}/health/ready", "flower": settings["FLOWER_URL"]}
+    if settings["DARAJA_URL"].startswith("http://127.0.0.1:"):
+        pages["simulator"] = f"{settings['DARAJA_URL']}/simulator/certificate"
+    try:
+        readiness.wait_for(settings["BROKER_URL"], pages)
+    except MpesaBalanceError as error:
+        print(f"The stack did not come up: {error}", file=sys.stderr, flush=True)
+        return False
+    state.write_env(settings)
+    print(
+        f"\nReady. Callbacks: {settings['WEBHOOKS_URL']}/callbacks/balance/...\n"
+        f"       Daraja:    {settings['DARAJA_URL']}\n"
+        f"       Flower:    {settings['FLOWER_URL']} (name and password: "
+        f"FLOWER_BASIC_AUTH in {state.env_file})\n"
+        f"       Settings:  {state.env_file}\n"
+        f"Ask, in another terminal: .venv/bin/mpesa-balance query {DEMO_SHORTCODE} --wait\n"
+        "Ctrl-C stops everything.\n",
+        flush=True,
+    )
+    return True
+
+
+def _ports(options: UpOptions) -> Ports:
+    return Ports(
+        webhooks=options.webhook_port or _free(8080),
+        flower=options.flower_port or _free(5555),
+        redis=_free(6380),
+        simulator=_free(8081),
+    )
+
+
+def _free(usual: int) -> int:
+    """The usual port where nobody listens on it, else any."""
+    for port in (usual, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            number: int = probe.getsockname()[1]
+            return number
+    raise RequestRefused(["no TCP port is free on 127.0.0.1"])

@@ -1,0 +1,156 @@
+"""Submission attempts in Postgres: each is committed before its request is sent, and fenced by its id."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
+
+from mpesa_balance import registry
+from mpesa_balance.database import Connection
+from mpesa_balance.registry import App, Shortcode
+from mpesa_balance.sealing import Sealer
+
+ACKNOWLEDGED: Final = "acknowledged"
+NOT_TAKEN: Final = "not_taken"
+REFUSED: Final = "refused"
+UNKNOWN: Final = "unknown"
+
+#: How many attempts of one query Daraja may have taken without a word. The query only reads.
+MOST_UNANSWERED: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One submission that this process, and no other, is to make now."""
+
+    id: UUID
+    number: int
+    query_id: UUID
+    remarks: str
+    shortcode: Shortcode
+    app: App
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back for an attempt; the ids only where Daraja took it."""
+
+    state: str
+    http_status: int | None = None
+    code: str | None = None
+    description: str | None = None
+    originator_conversation_id: str | None = None
+    conversation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What a callback needs to know of the attempt that it answers."""
+
+    query_id: UUID
+    shortcode: str
+    originator_conversation_id: str | None = None
+    conversation_id: str | None = None
+
+
+def begin(connection: Connection, sealer: Sealer, query_id: UUID, grace_seconds: int) -> Attempt | None:
+    """Take the right to submit a query now; None where it is not due, not pending or taken.
+
+    The next attempt cannot begin before the grace has passed, so this is also the lease.
+    """
+    attempt_id = uuid4()
+    row = {
+        "query_id": query_id,
+        "attempt_id": attempt_id,
+        "grace": grace_seconds,
+        "most": MOST_UNANSWERED,
+    }
+    begun = connection.execute(_BEGIN, row).fetchone()
+    if begun is None:
+        return None
+    entry = registry.shortcode_named(connection, sealer, begun["shortcode"])
+    return Attempt(
+        id=attempt_id,
+        number=begun["number"],
+        query_id=query_id,
+        remarks=begun["remarks"],
+        shortcode=entry,
+        app=registry.app_named(connection, sealer, entry.app),
+    )
+
+
+def answer(connection: Connection, attempt_id: UUID, given: Answer) -> None:
+    """Record what came back for an attempt."""
+    row = {
+        "id": attempt_id,
+        "state": given.state,
+        "http_status": given.http_status,
+        "code": given.code,
+        "description": given.description,
+        "originator_conversation_id": given.originator_conversation_id,
+        "conversation_id": given.conversation_id,
+    }
+    connection.execute(_ANSWER, row)
+
+
+def try_again_after(connection: Connection, query_id: UUID, seconds: float) -> None:
+    """Let the next attempt of a pending query begin after `seconds`."""
+    connection.execute(_TRY_AGAIN_AFTER, {"query_id": query_id, "seconds": seconds})
+
+
+def find(connection: Connection, attempt_id: UUID) -> Submitted | None:
+    """The attempt that a callback names; None where its row is gone."""
+    row = connection.execute(_FIND, {"id": attempt_id}).fetchone()
+    return Submitted(**row) if row else None
+
+
+def answered_by_callback(connection: Connection, attempt_id: UUID) -> None:
+    """A callback proves that Daraja took the attempt, whatever became of the acknowledgement."""
+    connection.execute(_ANSWERED_BY_CALLBACK, {"id": attempt_id})
+
+
+#: Earlier attempts that never heard anything become unknown in the same statement.
+_BEGIN: Final = """
+    WITH taken AS (
+        UPDATE balance_queries q SET
+            attempts = attempts + 1,
+            next_attempt_at = now() + make_interval(secs => %(grace)s)
+        WHERE id = %(query_id)s AND state = 'pending'
+          AND next_attempt_at <= now() AND deadline_at > now()
+          AND NOT EXISTS (SELECT FROM shortcodes s
+                          WHERE s.shortcode = q.shortcode AND s.suspended_at IS NOT NULL)
+          AND (SELECT count(*) FROM submission_attempts a
+               WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown')) < %(most)s
+        RETURNING id, attempts, shortcode, remarks
+    ), given_up AS (
+        UPDATE submission_attempts a SET state = 'unknown' FROM taken
+        WHERE a.query_id = taken.id AND a.state = 'sending'
+    ), begun AS (
+        INSERT INTO submission_attempts (id, query_id, number)
+        SELECT %(attempt_id)s, id, attempts FROM taken
+    )
+    SELECT attempts AS number, shortcode, remarks FROM taken
+"""
+
+_ANSWER: Final = """
+    UPDATE submission_attempts SET
+        state = %(state)s, answered_at = now(), http_status = %(http_status)s,
+        code = %(code)s, description = %(description)s,
+        originator_conversation_id = %(originator_conversation_id)s,
+        conversation_id = %(conversation_id)s
+    WHERE id = %(id)s
+"""
+
+_TRY_AGAIN_AFTER: Final = """
+    UPDATE balance_queries SET next_attempt_at = now() + make_interval(secs => %(seconds)s)
+    WHERE id = %(query_id)s AND state = 'pending'
+"""
+
+_FIND: Final = """
+    SELECT a.query_id, q.shortcode, a.originator_conversation_id, a.conversation_id
+    FROM submission_attempts a JOIN balance_queries q ON q.id = a.query_id WHERE a.id = %(id)s
+"""
+
+_ANSWERED_BY_CALLBACK: Final = """
+    UPDATE submission_attempts SET state = 'acknowledged', answered_at = coalesce(answered_at, now())
+    WHERE id = %(id)s AND state IN ('sending', 'unknown')
+"""

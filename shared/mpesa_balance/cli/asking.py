@@ -1,0 +1,125 @@
+"""Asking and looking: query, status, balances."""
+
+import time
+from typing import Any, Final
+from uuid import UUID
+
+import click
+from rich.console import Console
+
+from mpesa_balance import history, registry
+from mpesa_balance.cli import output
+from mpesa_balance.client import BalanceClient
+from mpesa_balance.contract import BalanceAsk
+from mpesa_balance.database import Database
+from mpesa_balance.errors import RequestRefused, Unavailable
+from mpesa_balance.history import Standing
+from mpesa_balance.settings import BrokerSettings, DatabaseSettings, Reader, load
+from mpesa_balance.states import QueryState
+
+#: What a script sees of a query that ended without a balance.
+EXIT_NO_BALANCE: Final = 3
+
+_POLL_SECONDS: Final = 0.2
+
+
+@click.command()
+@click.argument("shortcode")
+@click.option("--wait", is_flag=True, help="Wait for the answer and print it.")
+@click.option("--timeout", default=660, show_default=True, help="How long to wait, in seconds.")
+@click.option("--remarks", help="2 to 100 plain characters that M-PESA keeps with the query.")
+@click.option("--idempotency-key", help="Asking twice with one key is one request.")
+@click.option("--requested-by", default="mpesa-balance query", show_default=True)
+@output.as_json
+def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: str | None) -> None:
+    """Ask M-PESA for the balance of SHORTCODE."""
+    BalanceAsk.read({"shortcode": shortcode, **given})
+    database_settings, broker = load(_both)
+    database = Database(database_settings, "mpesa-balance-cli")
+    with database.transaction() as connection:
+        if wrong := registry.refusals(connection, shortcode, callback_base_url=None):
+            raise RequestRefused(wrong)
+    with BalanceClient(broker.broker_url) as client:
+        request_id = client.request_balance(shortcode, **given)
+    if wait:
+        _finish(_wait(database, request_id, timeout), json_output)
+    elif json_output:
+        output.write_json({"request_id": str(request_id), "shortcode": shortcode})
+    else:
+        click.echo(f"Asked. Follow it with: mpesa-balance status {request_id}")
+
+
+@click.command()
+@click.argument("query_id", type=click.UUID)
+@output.as_json
+def status(query_id: UUID, json_output: bool) -> None:
+    """Show how a query stands, and its timeline. A request's id does as well."""
+    database = _database()
+    with database.transaction() as connection:
+        standing = history.of_query(connection, database.sealer, query_id)
+        events = history.timeline(connection, standing.query_id) if standing.query_id else []
+    if json_output:
+        timeline = [event.document() for event in events]
+        output.write_json(standing.document() | {"timeline": timeline})
+    elif standing.refusal:
+        click.echo(f"Refused: {standing.refusal}")
+    else:
+        output.write_standing(standing)
+        output.write_timeline(events)
+
+
+@click.command()
+@click.argument("shortcode", required=False)
+@output.as_json
+def balances(shortcode: str | None, json_output: bool) -> None:
+    """Show the newest balance of SHORTCODE, or of every shortcode."""
+    database = _database()
+    with database.transaction() as connection:
+        if shortcode:
+            registry.shortcode_named(connection, database.sealer, shortcode)
+        newest = history.latest(connection, database.sealer, shortcode)
+    if json_output:
+        output.write_json([standing.document() for standing in newest])
+    else:
+        output.write_accounts(newest)
+
+
+def _both(reader: Reader) -> tuple[DatabaseSettings, BrokerSettings]:
+    return reader.database(), reader.broker()
+
+
+def _database() -> Database:
+    return Database(load(Reader.database), "mpesa-balance-cli")
+
+
+def _wait(database: Database, request_id: UUID, timeout: int) -> Standing:
+    """Poll until the request is answered, showing how it stands. Raises Unavailable in the end."""
+    ends = time.monotonic() + timeout
+    # Progress is for people; a program reads standard output only.
+    with Console(stderr=True).status("asked: waiting for a worker") as progress:
+        while time.monotonic() < ends:
+            with database.transaction() as connection:
+                standing = history.of_request(connection, database.sealer, request_id)
+            if standing is not None:
+                if not standing.is_open:
+                    return standing
+                progress.update(f"{standing.state}: waiting for M-PESA")
+            time.sleep(_POLL_SECONDS)
+    raise Unavailable(
+        f"no answer within {timeout} s: see `mpesa-balance status {request_id}`, and whether workers run"
+    )
+
+
+def _finish(standing: Standing, json_output: bool) -> None:
+    """Print an answer and end with the exit code that it deserves."""
+    if standing.refusal:
+        raise RequestRefused([standing.refusal])
+    if json_output:
+        output.write_json(standing.document())
+    else:
+        output.write_standing(standing)
+    if standing.state is not QueryState.COMPLETED:
+        click.get_current_context().exit(EXIT_NO_BALANCE)
+
+
+COMMANDS: Final[tuple[Any, ...]] = (query, status, balances)

@@ -1,0 +1,68 @@
+"""The command and its groups; what goes wrong becomes one line and an exit code."""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+try:
+    import click
+    from dotenv import load_dotenv
+
+    from mpesa_balance.cli import asking, registering, running
+except ImportError as missing:
+    sys.exit(f"{missing.name} is not installed: pip install 'mpesa-balance[cli]' brings the command")
+
+from mpesa_balance.errors import (
+    MpesaBalanceError,
+    NotFound,
+    RequestRefused,
+    SchemaOutdated,
+    SettingsInvalid,
+    Unavailable,
+)
+from mpesa_balance.settings import EXIT_CONFIG
+
+#: Where `mpesa-balance up` tells of a stack that was started from this folder.
+DEFAULT_ENV_FILE: Final = Path(".state") / "stack.env"
+
+#: Exit codes, the first class that fits: 2 is Click's own for a wrong command line.
+EXIT_CODES: Final[tuple[tuple[type[MpesaBalanceError], int], ...]] = (
+    (SettingsInvalid, EXIT_CONFIG),
+    (SchemaOutdated, EXIT_CONFIG),
+    (NotFound, 4),
+    (RequestRefused, 5),
+    (Unavailable, 6),
+    (MpesaBalanceError, 1),
+)
+
+
+class _Command(click.Group):
+    """Turns our errors into one line on standard error and their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MpesaBalanceError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+
+
+@click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--env-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="MPESA_BALANCE_ENV_FILE",
+    help=f"File with settings; without it {DEFAULT_ENV_FILE} where a stack runs. The environment wins.",
+)
+@click.version_option(package_name="mpesa-balance")
+def main(env_file: Path | None) -> None:
+    """Ask M-PESA for account balances, and look after the system that does.
+
+    Exit codes: 0 done, 1 failed, 2 wrong command line, 3 the query failed or timed out, 4 not
+    found, 5 refused, 6 Postgres or Redis away, 78 settings wrong.
+    """
+    load_dotenv(env_file or DEFAULT_ENV_FILE, override=False)
+
+
+for command in (*asking.COMMANDS, *registering.COMMANDS, *running.COMMANDS):
+    main.add_command(command)

@@ -1,0 +1,86 @@
+"""How the command shows things: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from mpesa_balance.balances import Account
+from mpesa_balance.history import Event, Standing
+from mpesa_balance.results import EAST_AFRICA
+
+as_json = click.option("--json", "json_output", is_flag=True, help="Write JSON.")
+
+
+def write_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """A table; it says so where it has no rows."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table if table.rows else "Nothing yet.")
+
+
+def write_standing(standing: Standing) -> None:
+    """A request's state in a sentence, and its accounts where it has any."""
+    console = _console()
+    late = " (late)" if standing.late else ""
+    console.print(f"Query {standing.query_id} for {standing.shortcode}: {standing.state}{late}")
+    if standing.result_code is not None:
+        said = standing.result_description or "no description"
+        console.print(f"Daraja said {standing.result_code}: {said}", markup=False)
+    if standing.accounts:
+        write_accounts([standing])
+    if standing.warnings:
+        console.print(f"Odd about this balance: {', '.join(standing.warnings)}")
+
+
+def write_accounts(standings: Sequence[Standing]) -> None:
+    """A table of accounts for each standing, amounts to the right."""
+    for standing in standings:
+        as_of = moment(standing.completed_at or standing.ended_at)
+        table = Table("Account", "Currency", title=f"{standing.shortcode} as of {as_of}")
+        for name in ("Current", "Available", "Reserved", "Uncleared"):
+            # A terminal that is too narrow folds an amount; it never cuts one short.
+            table.add_column(name, justify="right", overflow="fold")
+        for account in standing.accounts:
+            table.add_row(*_account_row(account))
+        _console().print(table)
+    if not standings:
+        click.echo("No balance yet: `mpesa-balance query SHORTCODE --wait` asks for one.")
+
+
+def write_timeline(events: Iterable[Event]) -> None:
+    """What happened, in order."""
+    rows = [(moment(event.happened_at), event.what, event.detail) for event in events]
+    write_table(("When", "What", "Detail"), rows)
+
+
+def moment(instant: datetime | None) -> str:
+    """An instant as people in Kenya read it; empty for none."""
+    return f"{instant.astimezone(EAST_AFRICA):%Y-%m-%d %H:%M:%S} EAT" if instant else ""
+
+
+def _account_row(account: Account) -> tuple[str, ...]:
+    amounts = (account.current, account.available, account.reserved, account.uncleared)
+    return (account.name, account.currency or "?", *(_amount(amount) for amount in amounts))
+
+
+def _amount(amount: Decimal | None) -> str:
+    return "not given" if amount is None else f"{amount:,}"
+
+
+def _console() -> Console:
+    # Made at each use, so that it writes where standard output points now. Tables are wide: what
+    # is piped into a file is not cut to a terminal's width.
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=140)

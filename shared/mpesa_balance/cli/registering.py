@@ -1,0 +1,206 @@
+"""Who is asked: apps and shortcodes. Secrets come from a prompt, a file or the environment."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from mpesa_balance import registry
+from mpesa_balance.cli import output
+from mpesa_balance.database import Database
+from mpesa_balance.errors import RequestRefused
+from mpesa_balance.registry import BASE_URLS, IDENTIFIER_TYPES, App, Shortcode
+from mpesa_balance.settings import Reader, load
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def apps() -> None:
+    """The Daraja apps whose keys we hold."""
+
+
+@apps.command("add")
+@click.argument("name")
+@click.option("--environment", type=click.Choice(list(BASE_URLS)), required=True)
+@click.option("--base-url", help="Where this Daraja is; the environment's own by default.")
+@click.option("--certificate", type=_FILE, help="For security credentials; the environment's by default.")
+@click.option("--consumer-key-file", type=_FILE, help="Else MPESA_CONSUMER_KEY, else a prompt.")
+@click.option("--consumer-secret-file", type=_FILE, help="Else MPESA_CONSUMER_SECRET, else a prompt.")
+@click.option("--replace", is_flag=True, help="Change an app that is registered already.")
+def add_app(
+    name: str,
+    environment: str,
+    base_url: str | None,
+    certificate: Path | None,
+    consumer_key_file: Path | None,
+    consumer_secret_file: Path | None,
+    replace: bool,
+) -> None:
+    """Register a Daraja app under NAME (lowercase letters, digits and hyphens)."""
+    app = App(
+        name=name,
+        environment=environment,
+        base_url=base_url or BASE_URLS[environment],
+        certificate=certificate.read_bytes() if certificate else None,
+        consumer_key=_secret("MPESA_CONSUMER_KEY", "Consumer key", consumer_key_file),
+        consumer_secret=_secret("MPESA_CONSUMER_SECRET", "Consumer secret", consumer_secret_file),
+    )
+    database = _database()
+    with database.transaction() as connection:
+        registry.add_app(connection, database.sealer, app, replace=replace)
+    click.echo(f"App {name} is registered.")
+
+
+@apps.command("list")
+@output.as_json
+def list_apps(json_output: bool) -> None:
+    """Show the apps."""
+    database = _database()
+    with database.transaction() as connection:
+        found = registry.apps(connection, database.sealer)
+    rows = [{"name": app.name, "environment": app.environment, "base_url": app.base_url} for app in found]
+    if json_output:
+        output.write_json(rows)
+    else:
+        output.write_table(("Name", "Environment", "Base URL"), [tuple(row.values()) for row in rows])
+
+
+@click.group()
+def shortcodes() -> None:
+    """The shortcodes, tills and MSISDNs that may be asked for."""
+
+
+@shortcodes.command("add")
+@click.argument("shortcode")
+@click.option("--app", required=True, help="The registered app that may query it.")
+@click.option("--initiator", required=True, help="The API operator's name on the M-PESA portal.")
+@click.option(
+    "--identifier-type",
+    type=click.Choice([str(number) for number in IDENTIFIER_TYPES]),
+    default="4",
+    show_default=True,
+    help=", ".join(f"{number} {what}" for number, what in IDENTIFIER_TYPES.items()),
+)
+@click.option("--password-file", type=_FILE, help="Else MPESA_INITIATOR_PASSWORD, else a prompt.")
+@click.option("--security-credential-file", type=_FILE, help="A ready-made credential instead.")
+@click.option("--replace", is_flag=True, help="Change a shortcode that is registered already.")
+def add_shortcode(
+    shortcode: str,
+    app: str,
+    initiator: str,
+    identifier_type: str,
+    password_file: Path | None,
+    security_credential_file: Path | None,
+    replace: bool,
+) -> None:
+    """Register SHORTCODE with the initiator who asks in its name."""
+    if security_credential_file is not None:
+        kind = registry.SECURITY_CREDENTIAL
+        credential = _secret("", "Security credential", security_credential_file)
+    else:
+        kind = registry.PASSWORD
+        credential = _secret("MPESA_INITIATOR_PASSWORD", "Initiator's password", password_file)
+    entry = Shortcode(
+        shortcode=shortcode,
+        app=app,
+        identifier_type=int(identifier_type),
+        initiator=initiator,
+        credential_kind=kind,
+        credential=credential,
+    )
+    database = _database()
+    with database.transaction() as connection:
+        registry.add_shortcode(connection, database.sealer, entry, replace=replace)
+    click.echo(f"Shortcode {shortcode} is registered.")
+
+
+@shortcodes.command("list")
+@output.as_json
+def list_shortcodes(json_output: bool) -> None:
+    """Show the shortcodes."""
+    database = _database()
+    with database.transaction() as connection:
+        found = registry.shortcodes(connection, database.sealer)
+    if json_output:
+        output.write_json([_document(entry) for entry in found])
+        return
+    rows = [
+        (
+            entry.shortcode,
+            IDENTIFIER_TYPES[entry.identifier_type],
+            entry.app,
+            entry.initiator,
+            entry.suspended_because or "",
+        )
+        for entry in found
+    ]
+    output.write_table(("Shortcode", "Type", "App", "Initiator", "Suspended because"), rows)
+
+
+@shortcodes.command("show")
+@click.argument("shortcode")
+@output.as_json
+def show_shortcode(shortcode: str, json_output: bool) -> None:
+    """Show one shortcode; its credential is never shown."""
+    database = _database()
+    with database.transaction() as connection:
+        entry = registry.shortcode_named(connection, database.sealer, shortcode)
+    if json_output:
+        output.write_json(_document(entry))
+    else:
+        rows = [(name, "" if value is None else str(value)) for name, value in _document(entry).items()]
+        output.write_table(("", shortcode), rows)
+
+
+@shortcodes.command("suspend")
+@click.argument("shortcode")
+@click.option("--because", default="suspended by hand", show_default=True)
+def suspend_shortcode(shortcode: str, because: str) -> None:
+    """Send nothing for SHORTCODE until it is resumed."""
+    with _database().transaction() as connection:
+        registry.suspend(connection, shortcode, because)
+    click.echo(f"Shortcode {shortcode} is suspended.")
+
+
+@shortcodes.command("resume")
+@click.argument("shortcode")
+def resume_shortcode(shortcode: str) -> None:
+    """Let queries for SHORTCODE go on."""
+    with _database().transaction() as connection:
+        registry.resume(connection, shortcode)
+    click.echo(f"Shortcode {shortcode} is resumed.")
+
+
+def _document(entry: Shortcode) -> dict[str, Any]:
+    instants = {"credential_set_at": entry.credential_set_at, "suspended_at": entry.suspended_at}
+    return {
+        "shortcode": entry.shortcode,
+        "identifier_type": entry.identifier_type,
+        "app": entry.app,
+        "initiator": entry.initiator,
+        "credential_kind": entry.credential_kind,
+        **{name: instant and instant.isoformat() for name, instant in instants.items()},
+        "suspended_because": entry.suspended_because,
+    }
+
+
+def _secret(variable: str, label: str, file: Path | None) -> str:
+    """A secret from a file, the environment or a prompt; never from an argument, where `ps` shows it."""
+    given = file.read_text().strip() if file else os.environ.get(variable, "")
+    if not given and file is None and sys.stdin.isatty():
+        given = click.prompt(label, hide_input=True, err=True)
+    if not given:
+        raise RequestRefused(
+            [f"{label} is empty: give it with a -file option, in {variable} or at the prompt"]
+        )
+    return given
+
+
+def _database() -> Database:
+    return Database(load(Reader.database), "mpesa-balance-cli")
+
+
+COMMANDS: Final[tuple[Any, ...]] = (apps, shortcodes)

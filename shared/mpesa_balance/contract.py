@@ -1,0 +1,135 @@
+"""The wire: task names, queues and message shapes that other services rely on. Added to, never renamed.
+
+Any Celery program on the same broker can ask, without installing this package::
+
+    sent = app.send_task(
+        "mpesa_balance.request_balance",
+        kwargs={"shortcode": "600000", "idempotency_key": "payroll-2026-11"},
+        queue="mpesa-requests",
+    )
+
+The request id is the Celery task's id, or, where an idempotency key was given, `request_id_for`
+of the shortcode and the key; either way the caller knows it without a round trip.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+from uuid import UUID, uuid5
+
+from mpesa_balance.errors import RequestRefused
+
+REQUEST_BALANCE: Final = "mpesa_balance.request_balance"
+SUBMIT_QUERY: Final = "mpesa_balance.submit_query"
+RECORD_CALLBACKS: Final = "mpesa_balance.record_callbacks"
+REFRESH_TOKENS: Final = "mpesa_balance.refresh_tokens"
+SWEEP: Final = "mpesa_balance.sweep"
+
+REQUESTS_QUEUE: Final = "mpesa-requests"
+SUBMISSIONS_QUEUE: Final = "mpesa-submissions"
+CALLBACKS_QUEUE: Final = "mpesa-callbacks"
+MAINTENANCE_QUEUE: Final = "mpesa-maintenance"
+
+#: The queue of each task. A slow Daraja holds up submissions and nothing else.
+QUEUES: Final[Mapping[str, str]] = {
+    REQUEST_BALANCE: REQUESTS_QUEUE,
+    SUBMIT_QUERY: SUBMISSIONS_QUEUE,
+    RECORD_CALLBACKS: CALLBACKS_QUEUE,
+    REFRESH_TOKENS: MAINTENANCE_QUEUE,
+    SWEEP: MAINTENANCE_QUEUE,
+}
+
+#: The namespace of request ids made from idempotency keys. Changing it would make every key new.
+REQUEST_NAMESPACE: Final = UUID("7a5d2b0e-6a0f-5c39-9f0d-6d1f6c1f0b52")
+
+DEFAULT_REMARKS: Final = "Account balance query"
+
+_SHORTCODE = re.compile(r"[0-9]{5,12}", re.ASCII)
+_REMARKS = re.compile(r"[A-Za-z0-9 .,:;/()_+-]{2,100}", re.ASCII)
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceAsk:
+    """What a caller asks: the keyword arguments of `mpesa_balance.request_balance`.
+
+    shortcode: the registered shortcode, till or MSISDN, 5 to 12 digits.
+    idempotency_key: asking twice with one key for one shortcode is one request; up to 200 characters.
+    remarks: 2 to 100 letters, digits, spaces and . , : ; / ( ) _ + - (Daraja refuses an empty one).
+    requested_by: who asks, for the history; up to 200 characters.
+    """
+
+    shortcode: str
+    idempotency_key: str | None = None
+    remarks: str = DEFAULT_REMARKS
+    requested_by: str | None = None
+
+    @classmethod
+    def read(cls, message: Mapping[str, Any]) -> Self:
+        """The ask in `message`. Raises RequestRefused with everything that is wrong with it."""
+        known = {field.name for field in fields(cls)}
+        given = {name: message[name] for name in known & message.keys() if message[name] is not None}
+        wrong = [
+            f"{name!r} is not an argument of a balance request: use {', '.join(sorted(known))}"
+            for name in sorted(message.keys() - known)
+        ]
+        wrong += [problem for name, check in _CHECKS.items() if (problem := check(given.get(name)))]
+        if wrong:
+            raise RequestRefused(wrong)
+        return cls(**given)
+
+    def message(self) -> dict[str, str]:
+        """The keyword arguments for the task, without those that were not given."""
+        return {
+            field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None
+        }
+
+
+def request_id_for(shortcode: str, idempotency_key: str) -> UUID:
+    """The id of the request that was or will be made with this key for this shortcode."""
+    return uuid5(REQUEST_NAMESPACE, f"{shortcode}\n{idempotency_key}")
+
+
+def request_id(ask: BalanceAsk, task_id: str) -> UUID:
+    """The id of the request that Celery task `task_id` makes."""
+    if ask.idempotency_key is not None:
+        return request_id_for(ask.shortcode, ask.idempotency_key)
+    return id_of_task(task_id)
+
+
+def id_of_task(task_id: str) -> UUID:
+    """The task's own id, also where a caller chose one that is no UUID."""
+    try:
+        return UUID(task_id)
+    except ValueError:
+        return uuid5(REQUEST_NAMESPACE, task_id)
+
+
+def _check_shortcode(value: object) -> str | None:
+    if isinstance(value, str) and _SHORTCODE.fullmatch(value):
+        return None
+    return "shortcode must be a string of 5 to 12 digits, such as '600000'"
+
+
+def _check_remarks(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and _REMARKS.fullmatch(value)):
+        return None
+    return (
+        "remarks must be 2 to 100 letters, digits, spaces and . , : ; / ( ) _ + - "
+        "(Daraja refuses or silently drops others)"
+    )
+
+
+def _check_label(name: str, value: object) -> str | None:
+    if value is None or (isinstance(value, str) and _PRINTABLE.fullmatch(value)):
+        return None
+    return f"{name} must be a string of 1 to 200 printable characters"
+
+
+_CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
+    "shortcode": _check_shortcode,
+    "remarks": _check_remarks,
+    "idempotency_key": lambda value: _check_label("idempotency_key", value),
+    "requested_by": lambda value: _check_label("requested_by", value),
+}

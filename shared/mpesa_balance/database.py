@@ -1,0 +1,111 @@
+"""Postgres: one pool a process, opened after the fork, and one way to run a transaction."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from mpesa_balance.errors import DatabaseUnavailable, MpesaBalanceError, SchemaOutdated
+from mpesa_balance.sealing import Sealer
+from mpesa_balance.settings import DatabaseSettings
+
+Connection = psycopg.Connection[DictRow]
+
+_SESSION: Final = " ".join(
+    (
+        # No statement of ours takes seconds; one that does is stuck, and holds a worker.
+        "-c statement_timeout=5000",
+        # A row lock is held for milliseconds; waiting longer means that its holder is stuck.
+        "-c lock_timeout=2000",
+        # A process that hangs inside a transaction must not keep its locks for ever.
+        "-c idle_in_transaction_session_timeout=10000",
+        # Instants are read and shown in UTC wherever the server stands.
+        "-c timezone=UTC",
+    )
+)
+
+_CONNECT: Final[dict[str, Any]] = {
+    # A host that does not answer is noticed before a caller gives up on us.
+    "connect_timeout": 3,
+    # Half-open connections: the kernel gives up on unanswered bytes after five seconds.
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 10,
+    "options": _SESSION,
+    "row_factory": dict_row,
+}
+
+
+class Database:
+    """The house's Postgres. Cheap to make; connects at the first transaction."""
+
+    def __init__(self, settings: DatabaseSettings, application: str = "mpesa-balance") -> None:
+        self.sealer: Sealer = settings.sealer
+        self._settings = settings
+        self._application = application
+        self._pool: ConnectionPool[Connection] | None = None
+        self._owner: int | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction. Raises DatabaseUnavailable where Postgres is away or hangs up."""
+        try:
+            with self._opened().connection() as connection:
+                yield connection
+        except psycopg.errors.UndefinedTable as error:
+            raise SchemaOutdated("The database is not migrated: run `mpesa-balance migrate`") from error
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise DatabaseUnavailable(describe(error)) from error
+
+    def close(self) -> None:
+        """Give the connections back. The next transaction opens new ones."""
+        if self._pool is not None and self._owner == os.getpid():
+            self._pool.close()
+        self._pool = None
+
+    def _opened(self) -> ConnectionPool[Connection]:
+        # A pool that crosses a fork hands one connection to two processes and returns wrong rows.
+        if self._pool is None or self._owner != os.getpid():
+            self._pool, self._owner = self._new_pool(), os.getpid()
+        return self._pool
+
+    def _new_pool(self) -> ConnectionPool[Connection]:
+        connect(self._settings.database_url, self._application).close()
+        return ConnectionPool(
+            self._settings.database_url,
+            connection_class=psycopg.Connection[DictRow],
+            kwargs=_CONNECT | {"application_name": self._application},
+            min_size=1,
+            max_size=self._settings.pool_size,
+            # A connection that the server dropped is replaced before it is handed out.
+            check=ConnectionPool.check_connection,
+            # Rebalances after a failover, and bounds what a session can accumulate.
+            max_lifetime=1800,
+            max_idle=300,
+            # How long a task waits for a connection before it is retried later.
+            timeout=3,
+            reconnect_timeout=30,
+            open=True,
+        )
+
+
+def connect(database_url: str, application: str) -> Connection:
+    """One connection outside the pool. Raises DatabaseUnavailable, in one line that says why."""
+    try:
+        return psycopg.Connection[DictRow].connect(database_url, **_CONNECT, application_name=application)
+    except psycopg.ProgrammingError as error:
+        raise MpesaBalanceError(f"DATABASE_URL cannot be read: {_line(error)}") from None
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(describe(error)) from error
+
+
+def describe(error: Exception) -> str:
+    """What went wrong with Postgres in one line, without the address's password."""
+    return f"Postgres cannot be used now: {_line(error)}. Check that it runs and DATABASE_URL is right."
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

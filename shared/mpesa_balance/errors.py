@@ -1,0 +1,115 @@
+"""The error tree: every fault leaves as one of these, and its class says what to do about it.
+
+MpesaBalanceError
+├── SettingsInvalid          our environment is wrong: name every setting, start nothing
+├── SchemaOutdated           the database waits for `mpesa-balance migrate`
+├── Unavailable              ours, and it passes: try again until it is recorded
+│   ├── BrokerUnavailable        Redis
+│   └── DatabaseUnavailable      Postgres
+├── RequestRefused           what a caller asked cannot be done: say everything that is wrong with it
+│   └── NotFound                 the thing that was named is not there
+├── CallbackRejected         the sender of a callback is refused
+├── CallbackUnreadable       a callback of ours whose bytes cannot be read: keep it, move nothing
+├── SealBroken               bytes that were not sealed by us, or not for this place
+└── DarajaError              what came back from Daraja
+    ├── DarajaTokenInvalid       mint a token, once, and send once more
+    ├── DarajaUnavailable        Daraja has not taken it: send it again later
+    │   └── DarajaThrottled          later, and not soon
+    ├── DarajaUnclear            Daraja may have taken it: wait for its callback before asking again
+    └── DarajaRefused            Daraja said no: never send it again
+        └── CredentialsRefused       and the credentials are why: stop before they are locked
+"""
+
+from collections.abc import Sequence
+
+
+class MpesaBalanceError(Exception):
+    """Whatever this system raises on purpose. Its text is one line that says what to do."""
+
+
+class SettingsInvalid(MpesaBalanceError):
+    """Settings are missing or malformed; the text names all of them."""
+
+
+class SchemaOutdated(MpesaBalanceError):
+    """The database has not been migrated to what this program needs."""
+
+
+class Unavailable(MpesaBalanceError):
+    """Something of ours cannot be reached now. Trying again is right."""
+
+
+class BrokerUnavailable(Unavailable):
+    """Redis cannot be reached or does not take the message."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres cannot be reached or dropped the connection."""
+
+
+class RequestRefused(MpesaBalanceError):
+    """What was asked breaks rules; `violations` holds every one of them, a sentence each."""
+
+    def __init__(self, violations: Sequence[str]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(violations))
+
+
+class NotFound(RequestRefused):
+    """What was named (a shortcode, an app, a query) is not registered here."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__([what])
+
+
+class CallbackRejected(MpesaBalanceError):
+    """The sender of a callback is refused; `status` is the HTTP status that says so."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        self.status = status
+        super().__init__(reason)
+
+
+class CallbackUnreadable(MpesaBalanceError):
+    """A callback holds nothing that can be applied; the text never repeats its content."""
+
+
+class SealBroken(MpesaBalanceError):
+    """Sealed bytes do not open: wrong key, wrong place, or changed."""
+
+
+class DarajaError(MpesaBalanceError):
+    """An answer of Daraja that is not an acceptance.
+
+    `code` is Daraja's errorCode or ResponseCode as it was sent, or None where it gave none;
+    `http_status` is None where no HTTP answer came.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, http_status: int | None = None) -> None:
+        self.code = code
+        self.http_status = http_status
+        super().__init__(message)
+
+
+class DarajaTokenInvalid(DarajaError):
+    """The access token was not accepted."""
+
+
+class DarajaUnavailable(DarajaError):
+    """Daraja did not take the query and may take it later."""
+
+
+class DarajaThrottled(DarajaUnavailable):
+    """A quota is used up; coming back soon makes it worse."""
+
+
+class DarajaUnclear(DarajaError):
+    """The query was sent and no answer that can be understood came back."""
+
+
+class DarajaRefused(DarajaError):
+    """Daraja refused the query for good."""
+
+
+class CredentialsRefused(DarajaRefused):
+    """Daraja refused who we say we are; repeating it can lock the initiator."""

@@ -1,0 +1,158 @@
+"""What is known of requests, queries and balances: reads only, opened for those who may see them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from mpesa_balance.balances import Account
+from mpesa_balance.database import Connection
+from mpesa_balance.errors import NotFound
+from mpesa_balance.inbox import open_balance
+from mpesa_balance.sealing import Sealer
+from mpesa_balance.states import OPEN, QueryState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a request stands. A refused one has a refusal, and neither query nor state."""
+
+    request_id: UUID | None
+    query_id: UUID | None
+    shortcode: str | None
+    state: QueryState | None
+    refusal: str | None
+    result_code: str | None
+    result_description: str | None
+    completed_at: datetime | None
+    ended_at: datetime | None
+    late: bool
+    warnings: tuple[str, ...]
+    accounts: tuple[Account, ...] = field(repr=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer is still to come."""
+        return self.state in OPEN
+
+    def document(self) -> dict[str, Any]:
+        """The standing as JSON has it: instants in ISO 8601 with zone, amounts as strings."""
+        return {
+            "request_id": _text(self.request_id),
+            "query_id": _text(self.query_id),
+            "shortcode": self.shortcode,
+            "state": self.state,
+            "accounts": [account.document() for account in self.accounts],
+            "completed_at": _iso(self.completed_at),
+            "ended_at": _iso(self.ended_at),
+            "late": self.late,
+            "result_code": self.result_code,
+            "result_description": self.result_description,
+            "warnings": list(self.warnings),
+            "refusal": self.refusal,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of a query's timeline."""
+
+    happened_at: datetime
+    what: str
+    detail: str
+
+    def document(self) -> dict[str, str | None]:
+        """The event as JSON has it."""
+        return {"at": _iso(self.happened_at), "what": self.what, "detail": self.detail}
+
+
+def of_request(connection: Connection, sealer: Sealer, request_id: UUID) -> Standing | None:
+    """How a request stands; None while its task has not been taken up."""
+    row = connection.execute(_OF_REQUEST, {"id": request_id}).fetchone()
+    return _standing(row, sealer) if row else None
+
+
+def of_query(connection: Connection, sealer: Sealer, query_id: UUID) -> Standing:
+    """How a query stands, found by its own id or by the id of a request. Raises NotFound."""
+    for statement in (_OF_QUERY, _OF_REQUEST):
+        if row := connection.execute(statement, {"id": query_id}).fetchone():
+            return _standing(row, sealer)
+    raise NotFound(f"no query and no request has the id {query_id}: check it, or wait a moment")
+
+
+def latest(connection: Connection, sealer: Sealer, shortcode: str | None) -> list[Standing]:
+    """The newest balance of one shortcode, or of each, in their order."""
+    rows = connection.execute(_LATEST, {"shortcode": shortcode})
+    return [_standing(row, sealer) for row in rows]
+
+
+def timeline(connection: Connection, query_id: UUID) -> list[Event]:
+    """Everything that happened to a query, in order, by the database clock."""
+    return [Event(**row) for row in connection.execute(_TIMELINE, {"id": query_id})]
+
+
+def _standing(row: dict[str, Any], sealer: Sealer) -> Standing:
+    sealed = row.pop("document")
+    state = QueryState(row["state"]) if row["state"] else None
+    warnings = tuple(row["warnings"] or ())
+    accounts = tuple(open_balance(sealer, row["query_id"], sealed)) if sealed else ()
+    return Standing(**(row | {"state": state, "warnings": warnings, "accounts": accounts}))
+
+
+def _text(value: UUID | None) -> str | None:
+    return str(value) if value else None
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
+
+
+_ANSWER: Final = """
+    q.id AS query_id, q.state, q.result_code, q.result_description, q.completed_at, q.ended_at,
+    coalesce(q.late, false) AS late, b.warnings, b.document
+"""
+
+_OF_REQUEST: Final = f"""
+    SELECT r.id AS request_id, r.shortcode, r.refusal, {_ANSWER}
+    FROM balance_requests r
+    LEFT JOIN balance_queries q ON q.id = r.query_id LEFT JOIN balances b ON b.query_id = q.id
+    WHERE r.id = %(id)s
+"""  # noqa: S608 - both parts are constants above
+
+_OF_QUERY: Final = f"""
+    SELECT (SELECT r.id FROM balance_requests r WHERE r.query_id = q.id
+            ORDER BY r.requested_at LIMIT 1) AS request_id,
+           q.shortcode, NULL AS refusal, {_ANSWER}
+    FROM balance_queries q LEFT JOIN balances b ON b.query_id = q.id
+    WHERE q.id = %(id)s
+"""  # noqa: S608 - both parts are constants above
+
+_LATEST: Final = f"""
+    SELECT NULL::uuid AS request_id, s.shortcode, NULL AS refusal, {_ANSWER}
+    FROM shortcodes s
+    CROSS JOIN LATERAL (SELECT * FROM balances WHERE shortcode = s.shortcode
+                        ORDER BY recorded_at DESC LIMIT 1) b
+    JOIN balance_queries q ON q.id = b.query_id
+    WHERE s.shortcode = coalesce(%(shortcode)s, s.shortcode) ORDER BY s.shortcode
+"""  # noqa: S608 - both parts are constants above
+
+_TIMELINE: Final = """
+    SELECT requested_at AS happened_at, 'asked' AS what,
+           concat_ws(' ', 'request', id, 'by ' || requested_by) AS detail
+    FROM balance_requests WHERE query_id = %(id)s
+    UNION ALL
+    SELECT sent_at, 'submitted', concat('attempt ', number) FROM submission_attempts
+    WHERE query_id = %(id)s
+    UNION ALL
+    SELECT answered_at, 'answered', concat_ws(' ', 'attempt', number, replace(state, '_', ' '),
+                                              'HTTP ' || http_status, code, description,
+                                              originator_conversation_id)
+    FROM submission_attempts WHERE query_id = %(id)s AND answered_at IS NOT NULL
+    UNION ALL
+    SELECT c.recorded_at, 'callback', concat_ws(' ', c.kind, coalesce(c.disposition, 'not settled'),
+                                                c.reason, 'x' || nullif(c.deliveries, 1))
+    FROM callbacks c JOIN submission_attempts a ON a.id = c.attempt_id WHERE a.query_id = %(id)s
+    UNION ALL
+    SELECT happened_at, state, concat('by ', cause) FROM query_events WHERE query_id = %(id)s
+    ORDER BY happened_at
+"""

@@ -1,0 +1,118 @@
+"""Callbacks in Postgres: each kept once by its bytes, with what became of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from mpesa_balance.balances import Account, Balance
+from mpesa_balance.database import Connection
+from mpesa_balance.deliveries import Delivery, delivery_place
+from mpesa_balance.sealing import Sealer
+
+
+class Disposition(StrEnum):
+    """What became of a delivery."""
+
+    APPLIED = "applied"  #: it moved its query
+    NOTED = "noted"  #: it says nothing that changes anything
+    CONFLICT = "conflict"  #: it contradicts the result that came first
+    UNMATCHED = "unmatched"  #: its attempt is gone, or it answers something else
+    UNREADABLE = "unreadable"  #: it cannot be read, and can be replayed after a fix
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The callback's row; `is_new` is False where these bytes were settled before."""
+
+    id: int
+    is_new: bool
+
+
+def record(connection: Connection, delivery: Delivery) -> Recorded:
+    """Keep a callback, or count one more delivery of the same bytes."""
+    row = {
+        "attempt_id": delivery.attempt_id,
+        "kind": delivery.kind,
+        "digest": delivery.digest,
+        "payload": delivery.payload,
+        "address": delivery.address,
+        "received_at": delivery.received_at,
+    }
+    kept = connection.execute(_RECORD, row).fetchone()
+    assert kept is not None  # noqa: S101 - an upsert always returns its row
+    return Recorded(kept["id"], kept["disposition"] is None)
+
+
+def settle(
+    connection: Connection, callback_id: int, disposition: Disposition, reason: str | None = None
+) -> None:
+    """Say what became of a delivery."""
+    row = {"id": callback_id, "disposition": disposition, "reason": reason}
+    connection.execute(_SETTLE, row)
+
+
+def applied_payload(connection: Connection, sealer: Sealer, attempt_id: UUID) -> bytes | None:
+    """The bytes of the result of this attempt that moved its query, if one did."""
+    row = connection.execute(_APPLIED, {"attempt_id": attempt_id}).fetchone()
+    if row is None:
+        return None
+    place = delivery_place(attempt_id, row["kind"], row["digest"])
+    return sealer.open(row["payload"], place)
+
+
+def store_balance(
+    connection: Connection,
+    sealer: Sealer,
+    query_id: UUID,
+    shortcode: str,
+    callback_id: int,
+    balance: Balance,
+    raw: str | None,
+) -> None:
+    """Store the accounts of a completed query: one sealed document of decimal strings."""
+    accounts = [account.document() for account in balance.accounts]
+    document = json.dumps({"accounts": accounts, "raw": raw})
+    row = {
+        "query_id": query_id,
+        "shortcode": shortcode,
+        "callback_id": callback_id,
+        "document": sealer.seal_text(document, _balance_place(query_id)),
+        "warnings": list(balance.warnings),
+    }
+    connection.execute(_STORE_BALANCE, row)
+
+
+def open_balance(sealer: Sealer, query_id: UUID, sealed: bytes) -> list[Account]:
+    """The accounts in a stored document."""
+    document: Mapping[str, Any] = json.loads(sealer.open_text(sealed, _balance_place(query_id)))
+    return [Account.from_document(account) for account in document["accounts"]]
+
+
+def _balance_place(query_id: UUID) -> str:
+    return f"balances/{query_id}"
+
+
+#: The second delivery waits here for the transaction of the first.
+_RECORD: Final = """
+    INSERT INTO callbacks (attempt_id, kind, digest, payload, address, received_at)
+    VALUES (%(attempt_id)s, %(kind)s, %(digest)s, %(payload)s, %(address)s, %(received_at)s)
+    ON CONFLICT (attempt_id, kind, digest) DO UPDATE SET deliveries = callbacks.deliveries + 1
+    RETURNING id, disposition
+"""
+
+_SETTLE: Final = """
+    UPDATE callbacks SET disposition = %(disposition)s, reason = %(reason)s WHERE id = %(id)s
+"""
+
+_APPLIED: Final = """
+    SELECT kind, digest, payload FROM callbacks
+    WHERE attempt_id = %(attempt_id)s AND kind = 'result' AND disposition = 'applied'
+"""
+
+_STORE_BALANCE: Final = """
+    INSERT INTO balances (query_id, shortcode, callback_id, document, warnings)
+    VALUES (%(query_id)s, %(shortcode)s, %(callback_id)s, %(document)s, %(warnings)s)
+"""

@@ -1,0 +1,197 @@
+"""A result callback of Daraja, read into one typed object. Pure; knows every envelope that was seen."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Final
+
+from mpesa_balance.balances import Balance, parse_balance
+from mpesa_balance.errors import CallbackUnreadable
+
+#: M-PESA writes its times in East Africa Time and does not say so.
+EAST_AFRICA: Final = timezone(timedelta(hours=3), "EAT")
+
+SWAPPED_ENVELOPE: Final = "swapped_envelope"
+NO_ACCOUNT_BALANCE: Final = "no_account_balance_parameter"
+UNREADABLE_COMPLETED_TIME: Final = "unreadable_completed_time"
+
+_MAXIMUM_DEPTH: Final = 16
+_LONGEST_CODE: Final = 32
+_LONGEST_TEXT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What M-PESA says became of one query. Parameters stay out of the repr: they hold balances."""
+
+    code: str
+    description: str
+    is_final: bool
+    originator_conversation_id: str | None
+    conversation_id: str | None
+    transaction_id: str | None
+    parameters: Mapping[str, Any] = field(repr=False)
+    reference: Mapping[str, Any] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the code is zero, written as a number or as any run of zeros."""
+        return self.code != "" and not self.code.strip("0")
+
+    @property
+    def raw_balance(self) -> str | None:
+        """The AccountBalance value as M-PESA sent it."""
+        value = self.parameters.get("AccountBalance")
+        return value if isinstance(value, str) else None
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When M-PESA finished, in UTC; None where it did not say or cannot be read."""
+        return _instant(self.parameters.get("BOCompletedTime"))
+
+    def balance(self) -> Balance:
+        """The accounts. Raises CallbackUnreadable where the result carries none."""
+        if self.raw_balance is None:
+            raise CallbackUnreadable(
+                f"ResultCode {self.code} but no AccountBalance parameter ({NO_ACCOUNT_BALANCE})"
+            )
+        balance = parse_balance(self.raw_balance)
+        warnings = self.warnings
+        if self.completed_at is None and self.parameters.get("BOCompletedTime") is not None:
+            warnings += (UNREADABLE_COMPLETED_TIME,)
+        return Balance(balance.accounts, warnings + balance.warnings)
+
+    def has_ids_other_than(self, *known: str | None) -> bool:
+        """Whether both sides have conversation ids and none of them is the same."""
+        ours = {known_id for known_id in known if known_id}
+        theirs = {self.originator_conversation_id, self.conversation_id} - {None}
+        return bool(ours and theirs and not ours & theirs)
+
+
+def read_result(payload: bytes) -> Result:
+    """The result in a callback body. Raises CallbackUnreadable and says what is wrong with it."""
+    document = read_json(payload)
+    body = document.get("Result") if isinstance(document, dict) else None
+    if not isinstance(body, dict):
+        raise CallbackUnreadable("the body has no Result object")
+    code = _code(body.get("ResultCode"))
+    parameters, warnings = _parameters(body)
+    return Result(
+        code=code,
+        description=_text(body.get("ResultDesc")) or "",
+        is_final=str(body.get("ResultType", "0")).strip() != "1",
+        originator_conversation_id=_text(body.get("OriginatorConversationID")),
+        conversation_id=_text(body.get("ConversationID")),
+        transaction_id=_text(body.get("TransactionID")),
+        parameters=parameters,
+        reference=_keyed(_inside(body.get("ReferenceData"), "ReferenceItem")),
+        warnings=warnings,
+    )
+
+
+def read_json(payload: bytes) -> Any:
+    """Strict JSON of a foreign body: UTF-8, no NaN, no repeated keys, no deep nesting.
+
+    Raises CallbackUnreadable.
+    """
+    try:
+        document = json.loads(
+            payload.decode("utf-8-sig"),
+            parse_float=_bounded_decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_distinct,
+        )
+    except RecursionError:
+        raise CallbackUnreadable("the body is nested too deeply") from None
+    except ValueError as error:
+        raise CallbackUnreadable(f"the body is not JSON: {_where(error)}") from None
+    _refuse_depth(document, _MAXIMUM_DEPTH)
+    return document
+
+
+def _where(error: ValueError) -> str:
+    # The decoder's own text can quote the body, so only its position is repeated.
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    return str(error)
+
+
+def _bounded_decimal(text: str) -> Decimal:
+    if len(text) > 64 or abs(Decimal(text).adjusted()) > 64:
+        raise ValueError("a number is out of any range that money has")
+    return Decimal(text)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return document
+
+
+def _refuse_depth(value: Any, left: int) -> None:
+    if left == 0:
+        raise CallbackUnreadable("the body is nested too deeply")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_depth(inner, left - 1)
+
+
+def _code(value: Any) -> str:
+    """A result code as text; M-PESA limits it to 10 characters, and may send a number."""
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        value = int(value)
+    is_code = isinstance(value, str | int) and not isinstance(value, bool)
+    text = str(value).strip() if is_code else ""
+    if not text or len(text) > _LONGEST_CODE or not text.isprintable():
+        raise CallbackUnreadable("Result.ResultCode is missing or is no code")
+    return text
+
+
+def _parameters(body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    # mpesakit documents the two names the other way round; M-PESA has not been seen to do so.
+    if "ResultParameters" not in body and isinstance(body.get("ResultParameter"), dict):
+        return _keyed(_inside(body["ResultParameter"], "ResultParameters")), (SWAPPED_ENVELOPE,)
+    return _keyed(_inside(body.get("ResultParameters"), "ResultParameter")), ()
+
+
+def _inside(container: Any, name: str) -> Any:
+    return container.get(name) if isinstance(container, dict) else None
+
+
+def _keyed(items: Any) -> dict[str, Any]:
+    """Key/Value items by key, whether they came as a list, as a single object or not at all."""
+    listed = items if isinstance(items, list) else [items]
+    return {
+        str(item["Key"]): item.get("Value")
+        for item in listed
+        if isinstance(item, dict) and item.get("Key") is not None
+    }
+
+
+def _text(value: Any) -> str | None:
+    # NUL is legal in JSON and in no text column, so it is shown as the sign for it.
+    if value is None or isinstance(value, dict | list):
+        return None
+    text = str(value).strip().replace("\x00", "\u2400").encode("utf-8", "replace").decode()
+    return text[:_LONGEST_TEXT] or None
+
+
+def _instant(value: Any) -> datetime | None:
+    """BOCompletedTime (yyyyMMddHHmmss as int, string or float) in UTC."""
+    text = str(int(value)) if isinstance(value, Decimal) else str(value).strip()
+    if len(text) != 14 or not (text.isascii() and text.isdigit()):
+        return None
+    try:
+        local = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=EAST_AFRICA)
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,191 @@
+"""The environment: every setting, its default and its check, read all at once and named all at once.
+
+A setting that holds a secret may instead be given as NAME_FILE, the path of a file that holds it.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar, cast
+from urllib.parse import urlsplit
+
+from environs import EnvError, FileAwareEnv
+
+from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
+from mpesa_balance.errors import SettingsInvalid
+from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
+
+T = TypeVar("T")
+
+#: The exit status that says "the configuration is wrong" (EX_CONFIG of sysexits.h).
+EXIT_CONFIG: Final = 78
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """How to reach Postgres and to open what is sealed in it."""
+
+    database_url: str = field(repr=False)
+    sealer: Sealer
+    pool_size: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSettings:
+    """How to reach Redis."""
+
+    broker_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSettings:
+    """How callbacks are signed and sealed at the door."""
+
+    sealer: Sealer
+    signer: CallbackSigner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Everything that the webhook tier reads. It knows no database."""
+
+    broker: BrokerSettings
+    callbacks: CallbackSettings
+    trusted_hops: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Everything that the Celery program reads. Times are in seconds."""
+
+    database: DatabaseSettings
+    broker: BrokerSettings
+    callbacks: CallbackSettings
+    callback_base_url: str
+    query_deadline: int
+    submission_grace: int
+    submission_backoff: tuple[int, ...]
+    daraja_timeout: int
+    token_margin: int
+    sweep_interval: int
+
+
+class Reader:
+    """Reads settings and collects what is wrong with them, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._env = FileAwareEnv(strip_whitespace=True)
+        self._wrong: dict[str, str] = {}
+        #: Every setting that was read, with its default as text (None where there is none).
+        self.read: dict[str, str | None] = {}
+
+    def database(self) -> DatabaseSettings:
+        """DATABASE_URL, SEALING_KEYS, DATABASE_POOL_SIZE."""
+        return DatabaseSettings(
+            database_url=self._value("DATABASE_URL", _url("postgresql", "postgres")),
+            sealer=self._value("SEALING_KEYS", parse_sealer),
+            pool_size=self._whole("DATABASE_POOL_SIZE", 4, at_least=1),
+        )
+
+    def broker(self) -> BrokerSettings:
+        """BROKER_URL."""
+        return BrokerSettings(broker_url=self._value("BROKER_URL", _url("redis", "rediss")))
+
+    def callbacks(self) -> CallbackSettings:
+        """SEALING_KEYS, CALLBACK_KEYS."""
+        return CallbackSettings(
+            sealer=self._value("SEALING_KEYS", parse_sealer),
+            signer=self._value("CALLBACK_KEYS", _signer),
+        )
+
+    def webhooks(self) -> WebhookSettings:
+        """Everything that the webhook tier reads."""
+        return WebhookSettings(
+            broker=self.broker(),
+            callbacks=self.callbacks(),
+            trusted_hops=self._whole("TRUSTED_PROXY_HOPS", 0, at_least=0),
+        )
+
+    def worker(self) -> WorkerSettings:
+        """Everything that the Celery program reads."""
+        return WorkerSettings(
+            database=self.database(),
+            broker=self.broker(),
+            callbacks=self.callbacks(),
+            callback_base_url=self._value("CALLBACK_BASE_URL", _callback_base_url),
+            query_deadline=self._whole("QUERY_DEADLINE_SECONDS", 600, at_least=5),
+            submission_grace=self._whole("SUBMISSION_GRACE_SECONDS", 90, at_least=1),
+            submission_backoff=self._value("SUBMISSION_BACKOFF_SECONDS", _seconds, "5,15,60,120,240"),
+            daraja_timeout=self._whole("DARAJA_TIMEOUT_SECONDS", 10, at_least=1),
+            token_margin=self._whole("TOKEN_MARGIN_SECONDS", 300, at_least=0),
+            sweep_interval=self._whole("SWEEP_INTERVAL_SECONDS", 5, at_least=1),
+        )
+
+    def finish(self) -> None:
+        """Raise SettingsInvalid where anything was wrong; the text names every such setting."""
+        if self._wrong:
+            listed = "; ".join(f"{name} {problem}" for name, problem in self._wrong.items())
+            raise SettingsInvalid(f"Settings to correct (see .env.example): {listed}")
+
+    def _whole(self, name: str, default: int, *, at_least: int) -> int:
+        def check(text: str) -> int:
+            if not text.isdecimal() or int(text) < at_least:
+                raise ValueError(f"must be a whole number of at least {at_least}")
+            return int(text)
+
+        return self._value(name, check, str(default))
+
+    def _value(self, name: str, check: Callable[[str], T], default: str | None = None) -> T:
+        self.read[name] = default
+        try:
+            return check(self._env.str(name, default) if default else self._env.str(name))
+        except EnvError:
+            self._wrong[name] = f"is not set (neither {name} nor {name}_FILE)"
+        except ValueError as error:
+            self._wrong[name] = str(error)
+        # Nobody sees this value: `finish` raises before any setting is used.
+        return cast("T", None)
+
+
+def load(read: Callable[[Reader], T]) -> T:
+    """What `read` reads, such as `load(Reader.worker)`. Raises SettingsInvalid."""
+    reader = Reader()
+    settings = read(reader)
+    reader.finish()
+    return settings
+
+
+def load_or_exit(read: Callable[[Reader], T]) -> T:
+    """The same for a program's start: what is wrong goes to standard error, and the program ends."""
+    try:
+        return load(read)
+    except SettingsInvalid as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(EXIT_CONFIG) from None
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if urlsplit(text).scheme not in schemes:
+            raise ValueError(f"must be an address that starts with {schemes[0]}://")
+        return text
+
+    return check
+
+
+def _signer(text: str) -> CallbackSigner:
+    return CallbackSigner(tuple(parse_key(key.strip()) for key in text.split(",")))
+
+
+def _callback_base_url(text: str) -> str:
+    # Whether HTTPS is demanded depends on the app that a query goes to, and is checked there.
+    if violations := base_url_violations(text, production=False):
+        raise ValueError("is not usable: " + "; ".join(violations))
+    return text
+
+
+def _seconds(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError("must be whole seconds separated by commas, such as 5,15,60")
+    return tuple(int(part) for part in parts)

@@ -1,0 +1,26 @@
+"""The Flask application: `granian --interface wsgi --factory webhooks.app:create_app`."""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from mpesa_balance import logs
+from mpesa_balance.settings import Reader, WebhookSettings, load_or_exit
+from webhooks.door import Door
+from webhooks.publisher import Publisher
+from webhooks.views import blueprint, register_refusals
+
+
+def create_app(settings: WebhookSettings | None = None) -> Flask:
+    """The application; without settings it reads them from the environment, or exits and says why."""
+    logs.configure()
+    settings = settings or load_or_exit(Reader.webhooks)
+    app = Flask("webhooks", static_folder=None)
+    app.extensions["door"] = Door(settings.callbacks)
+    app.extensions["publisher"] = Publisher(settings.broker)
+    app.register_blueprint(blueprint)
+    register_refusals(app)
+    # Each trusted proxy appends one address: ours is the one that the outermost of them added.
+    # With no trusted proxy the header is a stranger's claim, and is not looked at.
+    hops = settings.trusted_hops
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
+    return app

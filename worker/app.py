@@ -1,0 +1,103 @@
+"""The Celery application: every setting with its reason, the queues and the beat schedule."""
+
+from typing import Final
+
+from celery import Celery, signals
+from kombu import Exchange, Queue
+
+from mpesa_balance import contract, logs
+from mpesa_balance.settings import Reader, load_or_exit
+
+SETTINGS: Final = load_or_exit(Reader.worker)
+
+#: How long a message may be out before Redis gives it to somebody else: longer than any task runs.
+VISIBILITY_TIMEOUT: Final = 120
+
+# A receiver of this signal keeps Celery from configuring logging in its own way.
+signals.setup_logging.connect(lambda **_: logs.configure(), weak=False)
+
+app = Celery("mpesa-balance", broker=SETTINGS.broker.broker_url, include=["worker.tasks"])
+
+app.conf.update(
+    # A task is bounded at 60 s, so a message that is out for 120 s has lost its worker. The
+    # shortest value of all programs on a broker wins, so ours is the same everywhere.
+    visibility_timeout=VISIBILITY_TIMEOUT,
+    broker_transport_options={
+        "visibility_timeout": VISIBILITY_TIMEOUT,
+        # By default lost messages are looked for every 100 s; a killed worker should cost 5.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # A Redis that accepts and says nothing is given up on, not waited for.
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        # A half-open connection is noticed only if both this and the timeout are set.
+        "health_check_interval": 5,
+    },
+    # Redis may start after us, and may come back after any time.
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # Redis out of memory answers with errors; reconnect and wait instead of exiting.
+    broker_channel_error_retry=True,
+    # A broken connection must not cut an HTTP exchange with Daraja in half.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    # Postgres is the result; a result backend would be one more thing that leaks and blocks.
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    # JSON only: nothing that is read from the broker can run code.
+    task_serializer="json",
+    accept_content=["json"],
+    result_accept_content=["json"],
+    # A message is done when its work is committed, not when it was fetched.
+    task_acks_late=True,
+    # A killed child's message is tried again, a bounded number of times.
+    task_reject_on_worker_lost=False,
+    task_retry_on_worker_lost=True,
+    # What fails is rung again from Postgres; leaving it in Redis would run it for ever.
+    task_acks_on_failure=True,
+    task_acks_on_timeout=True,
+    # No message waits in one worker's memory while another is idle.
+    worker_prefetch_multiplier=1,
+    # Longer than Daraja's deadline twice over (a token and a query), shorter than the visibility.
+    task_soft_time_limit=45,
+    task_time_limit=60,
+    # On SIGTERM (with REMAP_SIGTERM=SIGQUIT) running tasks get this long, then go back to the queue.
+    worker_soft_shutdown_timeout=20,
+    # Children are replaced now and then, so that a leak in any library stays small. KiB.
+    worker_max_tasks_per_child=5000,
+    worker_max_memory_per_child=300_000,
+    # Nothing of ours waits in a countdown for long; a flood of them would sit in memory.
+    worker_eta_task_limit=1000,
+    # Flower watches events and asks workers about themselves.
+    worker_send_task_events=True,
+    task_send_sent_event=True,
+    worker_enable_remote_control=True,
+    # Instants are aware UTC everywhere.
+    enable_utc=True,
+    timezone="UTC",
+)
+
+# Each queue has an exchange of its own, as Celery makes them for a plain `send_task(queue=...)`:
+# a caller and a worker that disagree about it would write to a queue that nobody reads.
+app.conf.task_queues = [
+    Queue(name, Exchange(name, type="direct"), routing_key=name)
+    for name in dict.fromkeys(contract.QUEUES.values())
+]
+app.conf.task_routes = {task: {"queue": queue} for task, queue in contract.QUEUES.items()}
+app.conf.task_default_queue = contract.MAINTENANCE_QUEUE
+# A typo in a queue's name must fail and not make a queue that nobody reads.
+app.conf.task_create_missing_queues = False
+
+app.conf.beat_schedule = {
+    "sweep": {
+        "task": contract.SWEEP,
+        "schedule": SETTINGS.sweep_interval,
+        # A tick that waited a minute has been overtaken by others.
+        "options": {"expires": 60},
+    },
+    "refresh-tokens": {
+        "task": contract.REFRESH_TOKENS,
+        "schedule": 60,
+        "options": {"expires": 60},
+    },
+}

@@ -1,0 +1,34 @@
+"""The sweeper: any number of them, any number of times, each tick changing only what is due."""
+
+import logging
+from typing import Final
+
+from mpesa_balance import outbox, queries
+from worker.house import House
+
+logger = logging.getLogger(__name__)
+
+#: A submission that was rung this long ago and did not begin has lost its message.
+RING_AGAIN_AFTER: Final = 30
+
+
+def sweep(house: House) -> None:
+    """Time out what nobody answered, ring what is due, tell what happened."""
+    with house.database.transaction() as connection:
+        for query_id in queries.time_out_overdue(connection):
+            logger.warning("query %s timed out: nobody answered before its deadline", query_id)
+    with house.database.transaction() as connection:
+        due = queries.ring_due(connection, RING_AGAIN_AFTER)
+    # Rung after the commit: a worker that is quicker than us must find the row.
+    for query_id in due:
+        house.ring(query_id)
+    with house.database.transaction() as connection:
+        for notice in outbox.take(connection):
+            logger.warning(
+                "notice %s %s query=%s callback=%s: %s",
+                notice.id,
+                notice.topic,
+                notice.query_id,
+                notice.callback_id,
+                notice.message,
+            )

@@ -1,0 +1,54 @@
+"""The tasks: a name, a policy and one call each."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from celery import Task
+
+from mpesa_balance import contract
+from mpesa_balance.errors import Unavailable
+from worker import callbacks, intake, submission, sweeper
+from worker.app import app
+from worker.house import house
+
+#: Faults of ours are tried again until they pass: soon at first, then every half minute.
+PATIENT: Final[dict[str, Any]] = {
+    "autoretry_for": (Unavailable,),
+    "max_retries": None,
+    "retry_backoff": 1,
+    "retry_backoff_max": 30,
+    "retry_jitter": True,
+}
+
+#: What the next tick of beat does again needs no retry of its own.
+PERIODIC: Final[dict[str, Any]] = {"max_retries": 0}
+
+
+@app.task(bind=True, name=contract.REQUEST_BALANCE, **PATIENT)
+def request_balance(self: "Task[Any, Any]", **ask: Any) -> None:
+    """Open a query for what was asked, or record why it cannot be done."""
+    intake.open_request(house(), str(self.request.id), ask)
+
+
+@app.task(name=contract.SUBMIT_QUERY, **PATIENT)
+def submit_query(*, query_id: str) -> None:
+    """Put one query to Daraja."""
+    submission.submit(house(), UUID(query_id))
+
+
+@app.task(name=contract.RECORD_CALLBACKS, **PATIENT)
+def record_callbacks(*, deliveries: list[dict[str, str]]) -> None:
+    """Record what Daraja said and make the moves that follow from it."""
+    callbacks.record(house(), deliveries)
+
+
+@app.task(name=contract.REFRESH_TOKENS, **PERIODIC)
+def refresh_tokens() -> None:
+    """Mint what expires soon."""
+    house().tokens.refresh_all()
+
+
+@app.task(name=contract.SWEEP, **PERIODIC)
+def sweep() -> None:
+    """Ring what was stranded, time out what nobody answered, tell what happened."""
+    sweeper.sweep(house())
