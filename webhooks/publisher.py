@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from mpesa_balance.client import PUBLISHING
 from mpesa_balance.contract import QUEUES, RECORD_CALLBACKS
@@ -19,6 +19,10 @@ class Publisher:
     def __init__(self, settings: BrokerSettings) -> None:
         self._app = Celery("mpesa-balance-webhooks", broker=settings.broker_url, set_as_current=False)
         self._app.conf.update(PUBLISHING)
+        # One try of half a second: whoever asks whether we are ready asks again soon.
+        self._redis = redis.Redis.from_url(
+            settings.broker_url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=None
+        )
         # Flower shows that a callback was passed on, and when.
         self._app.conf.task_send_sent_event = True
 
@@ -38,8 +42,6 @@ class Publisher:
     def check(self) -> None:
         """Ask the broker whether it is there."""
         try:
-            with self._app.connection_for_write() as connection:
-                # A channel of kombu's Redis transport asks the server for a PING as it opens.
-                connection.channel()
-        except (OperationalError, RedisError, OSError) as error:
+            self._redis.ping()
+        except redis.RedisError as error:
             raise BrokerUnavailable(f"the broker does not answer: {error}") from error

@@ -138,14 +138,14 @@ def _announce(state: StateDirectory, settings: dict[str, str]) -> bool:
 
 def _ports(options: UpOptions) -> Ports:
     return Ports(
-        webhooks=options.webhook_port or _free(8080),
-        flower=options.flower_port or _free(5555),
-        redis=_free(6380),
-        simulator=_free(8081),
+        webhooks=options.webhook_port or free_port(8080),
+        flower=options.flower_port or free_port(5555),
+        redis=free_port(6380),
+        simulator=free_port(8081),
     )
 
 
-def _free(usual: int) -> int:
+def free_port(usual: int) -> int:
     """The usual port where nobody listens on it, else any."""
     for port in (usual, 0):
         with socket.socket() as probe:

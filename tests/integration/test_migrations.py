@@ -1,0 +1,61 @@
+"""Migrations: once each, from anywhere, at the same time, and after a migrator was killed."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from mpesa_balance.database import Database
+from mpesa_balance.errors import SchemaOutdated
+from mpesa_balance.sealing import Sealer
+from mpesa_balance.settings import DatabaseSettings
+from ops.migrate import MIGRATIONS, migrate
+
+TABLES = {
+    "daraja_apps",
+    "shortcodes",
+    "balance_requests",
+    "balance_queries",
+    "submission_attempts",
+    "callbacks",
+    "balances",
+    "query_events",
+    "outbox",
+}
+
+
+def test_an_empty_database_gets_every_table_and_a_second_run_does_nothing(empty_database_url: str) -> None:
+    assert len(migrate(empty_database_url)) == len(list(MIGRATIONS.glob("*.sql")))
+    assert migrate(empty_database_url) == []
+    with psycopg.connect(empty_database_url) as connection:
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert {name for (name,) in found} >= TABLES
+
+
+def test_machines_that_migrate_at_once_apply_each_migration_once(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(4) as machines:
+        applied = list(machines.map(migrate, [empty_database_url] * 4))
+    assert sorted(len(names) for names in applied) == [0, 0, 0, len(list(MIGRATIONS.glob("*.sql")))]
+
+
+def test_a_lock_that_a_killed_migrator_left_does_not_hold_up_the_next(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+    assert migrate(empty_database_url) == []
+
+
+def test_every_instant_in_the_schema_has_a_time_zone(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
+            "AND table_name NOT LIKE '%yoyo%' AND data_type = 'timestamp without time zone'"
+        ).fetchall()
+    assert found == []
+
+
+def test_a_database_that_was_not_migrated_says_so(empty_database_url: str, sealer: Sealer) -> None:
+    database = Database(DatabaseSettings(database_url=empty_database_url, sealer=sealer))
+    with pytest.raises(SchemaOutdated, match="mpesa-balance migrate"), database.transaction() as connection:
+        connection.execute("SELECT FROM balance_queries")
+    database.close()

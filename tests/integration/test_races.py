@@ -1,0 +1,138 @@
+"""Races, ordered by locks: one side waits in Postgres, where we can see it, until the other is done."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from mpesa_balance import attempts, queries
+from mpesa_balance.database import Database
+from mpesa_balance.queries import Ending
+from mpesa_balance.settings import DatabaseSettings
+from mpesa_balance.states import Moved
+from tests.fakes import eventually
+from tests.integration.answers import OTHER_BALANCE, begin, record, row, rows, success
+from worker.house import House
+
+
+@pytest.fixture
+def other(house: House, database_url: str) -> Database:
+    """The database as another process sees it."""
+    return Database(DatabaseSettings(database_url=database_url, sealer=house.database.sealer))
+
+
+def waits_for_a_lock(house: House) -> bool:
+    return bool(rows(house, "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+
+
+def second_waits(house: House, second: Callable[[], object], first: Callable[[], object]) -> object:
+    """Run `second` until it waits for a lock of an open transaction, then `first`, which commits it."""
+    with ThreadPoolExecutor(1) as thread:
+        running: Future[object] = thread.submit(second)
+        eventually(lambda: waits_for_a_lock(house) or running.done())
+        assert not running.done(), "the second did not wait for the first"
+        first()
+        return running.result(timeout=5)
+
+
+def test_a_timeout_that_falls_while_a_result_is_being_written_changes_nothing(
+    house: House, other: Database, query_id: UUID
+) -> None:
+    def time_out() -> Moved:
+        with other.transaction() as connection:
+            return queries.time_out(connection, query_id, Ending(cause="queue timeout"))
+
+    writing = house.database.transaction()
+    connection = writing.__enter__()
+    assert queries.complete(connection, query_id, Ending(cause="result")) is Moved.NOW
+    assert second_waits(house, time_out, lambda: writing.__exit__(None, None, None)) is Moved.NOT
+    found = row(house, "SELECT state, late FROM balance_queries WHERE id = %s", query_id)
+    assert found == {"state": "completed", "late": False}
+    other.close()
+
+
+def test_a_deadline_that_falls_while_a_result_is_being_written_is_passed_over(
+    house: House, other: Database, query_id: UUID
+) -> None:
+    """The sweeper does not wait for whoever writes: it looks again at its next tick."""
+    rows_of = "UPDATE balance_queries SET deadline_at = now() - interval '1 s' WHERE id = %s RETURNING id"
+    assert rows(house, rows_of, query_id)
+    with house.database.transaction() as connection:
+        queries.complete(connection, query_id, Ending(cause="result"))
+        with other.transaction() as sweeping:
+            assert queries.time_out_overdue(sweeping) == []
+    with other.transaction() as sweeping:
+        assert queries.time_out_overdue(sweeping) == []
+    assert row(house, "SELECT state FROM balance_queries")["state"] == "completed"
+    other.close()
+
+
+def test_a_result_that_comes_while_the_timeout_is_being_written_is_applied_late(
+    house: House, query_id: UUID
+) -> None:
+    attempt_id = begin(house, query_id)
+    writing = house.database.transaction()
+    connection = writing.__enter__()
+    assert queries.time_out(connection, query_id, Ending(cause="queue timeout")) is Moved.NOW
+    second_waits(
+        house,
+        lambda: record(house, attempt_id, success()),
+        lambda: writing.__exit__(None, None, None),
+    )
+    found = row(house, "SELECT state, late FROM balance_queries WHERE id = %s", query_id)
+    assert found == {"state": "completed", "late": True}
+
+
+def test_of_two_different_results_at_once_one_wins_and_the_other_is_a_conflict(
+    house: House, query_id: UUID
+) -> None:
+    attempt_id = begin(house, query_id)
+    together = threading.Barrier(2)
+
+    def send(balance: str) -> None:
+        together.wait()
+        record(house, attempt_id, success(balance))
+
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(send, (OTHER_BALANCE, "Working Account|KES|2.00|2.00|0.00|0.00")))
+    assert [
+        found["disposition"] for found in rows(house, "SELECT disposition FROM callbacks ORDER BY 1")
+    ] == [
+        "applied",
+        "conflict",
+    ]
+    assert len(rows(house, "SELECT FROM balances")) == 1
+
+
+def test_one_callback_delivered_many_times_at_once_is_one_row_and_one_balance(
+    house: House, query_id: UUID
+) -> None:
+    attempt_id = begin(house, query_id)
+    together = threading.Barrier(4)
+
+    def send(_: int) -> None:
+        together.wait()
+        record(house, attempt_id, success())
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(send, range(4)))
+    assert row(house, "SELECT disposition, deliveries FROM callbacks") == {
+        "disposition": "applied",
+        "deliveries": 4,
+    }
+    assert len(rows(house, "SELECT FROM balances")) == 1
+
+
+def test_of_many_workers_that_are_rung_for_one_query_one_submits_it(house: House, query_id: UUID) -> None:
+    together = threading.Barrier(4)
+
+    def claim(_: int) -> bool:
+        together.wait()
+        with house.database.transaction() as connection:
+            return attempts.begin(connection, house.database.sealer, query_id, 90) is not None
+
+    with ThreadPoolExecutor(4) as workers:
+        assert sorted(workers.map(claim, range(4))) == [False, False, False, True]
+    assert len(rows(house, "SELECT FROM submission_attempts")) == 1

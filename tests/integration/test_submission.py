@@ -1,0 +1,232 @@
+"""Putting a query to Daraja: what is sent, and what becomes of each class of answer."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from mpesa_balance import queries, registry
+from mpesa_balance.queries import Ending
+from tests import samples
+from tests.fakes import FakeDaraja, Reply, json_reply
+from tests.integration.answers import row, rows
+from worker.house import House
+from worker.submission import submit
+
+INVALID_TOKEN = json_reply({"errorCode": "404.001.03", "errorMessage": "Invalid Access Token"}, 404)
+SPIKE_ARREST = json_reply({"errorCode": "500.003.02", "errorMessage": "Spike Arrest Violation"}, 500)
+REFUSED = json_reply({"errorCode": "400.002.02", "errorMessage": "Bad Request - Invalid Remarks"}, 400)
+
+
+def state(house: House) -> str:
+    return str(row(house, "SELECT state FROM balance_queries")["state"])
+
+
+def attempt_states(house: House) -> list[str]:
+    return [
+        found["state"] for found in rows(house, "SELECT state FROM submission_attempts ORDER BY number")
+    ]
+
+
+def seconds_to_next(house: House) -> float:
+    statement = "SELECT extract(epoch FROM next_attempt_at - now())::float AS left FROM balance_queries"
+    return float(row(house, statement)["left"])
+
+
+def due_now(house: House) -> None:
+    rows(house, "UPDATE balance_queries SET next_attempt_at = now() RETURNING id")
+
+
+def test_an_accepted_query_is_acknowledged_with_its_ids(house: House, query_id: UUID) -> None:
+    submit(house, query_id)
+    assert state(house) == "acknowledged"
+    assert row(house, "SELECT state, originator_conversation_id, code FROM submission_attempts") == {
+        "state": "acknowledged",
+        "originator_conversation_id": "1000-1-1",
+        "code": "0",
+    }
+
+
+def test_exactly_the_eight_documented_fields_are_sent(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    submit(house, query_id)
+    (sent,) = daraja.queries
+    assert sent.keys() == samples.document("request/docs-account-balance.json").keys()
+    assert {
+        key: sent[key] for key in ("Initiator", "CommandID", "PartyA", "IdentifierType", "Remarks")
+    } == {
+        "Initiator": "testapi",
+        "CommandID": "AccountBalance",
+        "PartyA": "600000",
+        "IdentifierType": "4",
+        "Remarks": "Account balance query",
+    }
+
+
+def test_the_callback_address_names_the_attempt(house: House, query_id: UUID, daraja: FakeDaraja) -> None:
+    submit(house, query_id)
+    token = daraja.queries[0]["ResultURL"].split("/")[-2]
+    attempt_id = row(house, "SELECT id FROM submission_attempts")["id"]
+    assert house.settings.callbacks.signer.attempt_id(token) == attempt_id
+
+
+def test_the_attempt_is_on_record_before_anything_is_sent(
+    house: House, query_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process leaves that is killed between the record and the answer."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(type(house.daraja), "ask", die)
+    with pytest.raises(Killed):
+        submit(house, query_id)
+    assert attempt_states(house) == ["sending"]
+    assert seconds_to_next(house) > 60
+
+
+def test_after_a_crash_a_new_attempt_waits_for_the_grace_and_has_its_own_address(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.append(Reply(200, b'{"Conv'))
+    submit(house, query_id)
+    submit(house, query_id)
+    assert len(daraja.queries) == 1
+    due_now(house)
+    submit(house, query_id)
+    assert attempt_states(house) == ["unknown", "acknowledged"]
+    assert daraja.queries[0]["ResultURL"] != daraja.queries[1]["ResultURL"]
+
+
+def test_an_empty_acknowledgement_leaves_the_query_pending(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.append(json_reply(samples.document("ack/real-2026-07-18-all-empty.json")))
+    submit(house, query_id)
+    assert (state(house), attempt_states(house)) == ("pending", ["unknown"])
+
+
+def test_three_attempts_that_nobody_answered_are_the_last(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.extend([Reply(200, b'{"Conv')] * 4)
+    for _ in range(4):
+        submit(house, query_id)
+        due_now(house)
+    assert len(daraja.queries) == 3
+    assert state(house) == "pending"
+
+
+def test_a_result_that_outran_the_acknowledgement_keeps_its_state_and_gets_its_ids(
+    house: House, query_id: UUID, daraja: FakeDaraja, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = type(house.daraja).ask
+
+    def result_first(*arguments: object) -> object:
+        with house.database.transaction() as connection:
+            queries.complete(connection, query_id, Ending(cause="result"))
+        return ask(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(house.daraja), "ask", result_first)
+    submit(house, query_id)
+    assert state(house) == "completed"
+    assert row(house, "SELECT conversation_id FROM submission_attempts")["conversation_id"]
+
+
+def test_an_invalid_token_is_minted_once_and_the_query_sent_once_more(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.append(INVALID_TOKEN)
+    submit(house, query_id)
+    assert daraja.tokens_used == ["token-1", "token-2"]
+    assert (state(house), attempt_states(house)) == ("acknowledged", ["acknowledged"])
+
+
+def test_a_token_that_is_refused_again_waits(house: House, query_id: UUID, daraja: FakeDaraja) -> None:
+    daraja.replies.extend([INVALID_TOKEN, INVALID_TOKEN])
+    submit(house, query_id)
+    assert len(daraja.queries) == 2
+    assert (state(house), attempt_states(house)) == ("pending", ["not_taken"])
+
+
+def test_what_daraja_did_not_take_waits_as_the_schedule_says_and_then_fails(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.extend([SPIKE_ARREST] * 4)
+    waits = []
+    for _ in range(4):
+        submit(house, query_id)
+        waits.append(round(seconds_to_next(house)))
+        due_now(house)
+    assert waits[:3] == list(house.settings.submission_backoff)
+    assert (state(house), attempt_states(house)) == ("failed", ["not_taken"] * 4)
+    assert row(house, "SELECT result_code FROM balance_queries") == {"result_code": "500.003.02"}
+
+
+def test_a_refusal_fails_the_query_at_once_with_darajas_own_words(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.append(REFUSED)
+    submit(house, query_id)
+    assert row(house, "SELECT state, result_code, result_description FROM balance_queries") == {
+        "state": "failed",
+        "result_code": "400.002.02",
+        "result_description": "Bad Request - Invalid Remarks",
+    }
+
+
+def test_wrong_consumer_keys_fail_the_query_and_send_nothing(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.token_replies.append(Reply(400))
+    submit(house, query_id)
+    assert state(house) == "failed"
+    assert daraja.queries == []
+
+
+def test_nothing_is_sent_for_a_suspended_shortcode(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    with house.database.transaction() as connection:
+        registry.suspend(connection, "600000", "test")
+    submit(house, query_id)
+    assert daraja.queries == []
+
+
+def test_nothing_is_sent_for_a_query_that_has_ended_is_overdue_or_never_was(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    rows(house, "UPDATE balance_queries SET deadline_at = now() - interval '1 s' RETURNING id")
+    submit(house, query_id)
+    submit(house, uuid4())
+    with house.database.transaction() as connection:
+        queries.complete(connection, query_id, Ending(cause="result"))
+    submit(house, query_id)
+    assert daraja.queries == []
+
+
+def test_no_secret_stands_in_any_table_in_the_clear(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    submit(house, query_id)
+    for table in ("daraja_apps", "shortcodes", "submission_attempts", "balance_queries"):
+        dump = str(rows(house, f"SELECT t::text, encode(t::text::bytea, 'escape') FROM {table} t"))
+        for secret in ("Pa55word", "token-1", daraja.queries[0]["SecurityCredential"]):
+            assert secret not in dump
+            assert secret.encode().hex() not in dump
+
+
+def test_a_house_with_other_keys_says_which_key_is_missing_and_sends_nothing(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    """A fault of ours: the query stays pending, to be submitted once the key is back."""
+    from mpesa_balance.errors import SealBroken
+    from mpesa_balance.sealing import new_key, parse_sealer
+
+    house.database.sealer = parse_sealer(f"other:{new_key()}")
+    with pytest.raises(SealBroken, match="add that key to SEALING_KEYS"):
+        submit(house, query_id)
+    assert (state(house), attempt_states(house), daraja.queries) == ("pending", [], [])

