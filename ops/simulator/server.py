@@ -1,5 +1,6 @@
 """Running the simulator: its settings, and a server for them."""
 
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,10 +48,14 @@ def create_server(settings: SimulatorSettings) -> BaseWSGIServer:
         token_seconds=settings.token_seconds,
         mpesa=mpesa,
     )
-    return make_server(
-        settings.host,
-        settings.port,
-        create_app(gateway),
-        threaded=True,
-        request_handler=_QuietHandler,
-    )
+    # Bound here, because the server itself would print what is wrong and end the process.
+    listening = socket.create_server((settings.host, settings.port))
+    with listening:
+        return make_server(
+            settings.host,
+            listening.getsockname()[1],
+            create_app(gateway),
+            threaded=True,
+            request_handler=_QuietHandler,
+            fd=listening.fileno(),
+        )

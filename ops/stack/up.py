@@ -1,7 +1,6 @@
 """Bringing the whole system up in the foreground, and down again."""
 
 import os
-import socket
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,13 +9,14 @@ from typing import Final
 
 from mpesa_balance import registry
 from mpesa_balance.database import Database
-from mpesa_balance.errors import MpesaBalanceError, RequestRefused
+from mpesa_balance.errors import MpesaBalanceError
 from mpesa_balance.registry import PASSWORD, SANDBOX, App, Shortcode
 from mpesa_balance.sealing import parse_sealer
 from mpesa_balance.settings import DatabaseSettings, Reader, load
 from ops.migrate import migrate
 from ops.simulator.keys import KeyPair
 from ops.stack import readiness, servers
+from ops.stack.ports import claim
 from ops.stack.programs import Ports, programs
 from ops.stack.state import STATE_DIR_VARIABLE, StateDirectory
 from ops.stack.supervisor import supervise
@@ -43,7 +43,7 @@ def up(options: UpOptions) -> bool:
     """Run the whole system until Ctrl-C. False where it did not become ready."""
     state = StateDirectory(options.state_dir)
     with state.held(), ExitStack() as running:
-        ports = _ports(options)
+        ports = _ports(options, running)
         settings = _settings(state, options, ports, running)
         os.environ.update(settings)
         applied = migrate(settings["DATABASE_URL"])
@@ -136,24 +136,10 @@ def _announce(state: StateDirectory, settings: dict[str, str]) -> bool:
     return True
 
 
-def _ports(options: UpOptions) -> Ports:
+def _ports(options: UpOptions, held: ExitStack) -> Ports:
     return Ports(
-        webhooks=options.webhook_port or free_port(8080),
-        flower=options.flower_port or free_port(5555),
-        redis=free_port(6380),
-        simulator=free_port(8081),
+        webhooks=options.webhook_port or claim(8080, held),
+        flower=options.flower_port or claim(5555, held),
+        redis=claim(6380, held),
+        simulator=claim(8081, held),
     )
-
-
-def free_port(usual: int) -> int:
-    """The usual port where nobody listens on it, else any."""
-    for port in (usual, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            number: int = probe.getsockname()[1]
-            return number
-    raise RequestRefused(["no TCP port is free on 127.0.0.1"])

