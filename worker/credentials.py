@@ -8,8 +8,9 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from mpesa_balance.apps import PRODUCTION, SANDBOX, App
 from mpesa_balance.errors import MpesaBalanceError
-from mpesa_balance.registry import PASSWORD, PRODUCTION, SANDBOX, App, Shortcode
+from mpesa_balance.shortcodes import PASSWORD, Shortcode
 
 _CERTIFICATES: Final = Path(__file__).resolve().parent.parent / "ops" / "certificates"
 _FILES: Final = {SANDBOX: "SandboxCertificate.cer", PRODUCTION: "ProductionCertificate.cer"}

@@ -8,6 +8,7 @@ import requests
 from requests import exceptions
 from urllib3.exceptions import NewConnectionError
 
+from mpesa_balance.apps import App
 from mpesa_balance.errors import (
     CredentialsRefused,
     DarajaError,
@@ -17,7 +18,6 @@ from mpesa_balance.errors import (
     DarajaUnavailable,
     DarajaUnclear,
 )
-from mpesa_balance.registry import App
 from mpesa_balance.result_codes import Action, action_for
 from worker.deadline import DeadlineAdapter
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from mpesa_balance import contract, queries, registry
+from mpesa_balance import contract, queries, shortcodes
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
@@ -35,7 +35,7 @@ def open_request(house: House, task_id: str, message: Mapping[str, Any]) -> None
 
 
 def _open(connection: Connection, house: House, request_id: UUID, ask: BalanceAsk) -> UUID | None:
-    wrong = registry.refusals(connection, ask.shortcode, house.settings.callback_base_url)
+    wrong = shortcodes.refusals(connection, ask.shortcode, house.settings.callback_base_url)
     if wrong:
         raise RequestRefused(wrong)
     return queries.open_query(connection, request_id, ask, house.settings.query_deadline)

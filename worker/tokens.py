@@ -8,10 +8,10 @@ from typing import Final
 
 import redis
 
-from mpesa_balance import registry
+from mpesa_balance import apps
+from mpesa_balance.apps import App
 from mpesa_balance.database import Database
 from mpesa_balance.errors import BrokerUnavailable, DarajaError, SealBroken
-from mpesa_balance.registry import App
 from worker.daraja import Token
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ class Tokens:
     def refresh_all(self) -> None:
         """Mint what is missing or expires within the margin, for every app."""
         with self.database.transaction() as connection:
-            apps = registry.apps(connection, self.database.sealer)
-        for app in apps:
+            every = apps.every(connection, self.database.sealer)
+        for app in every:
             try:
                 self._refresh(app)
             except DarajaError as error:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mpesa_balance import registry
+from mpesa_balance import apps, shortcodes
+from mpesa_balance.apps import SANDBOX, App
 from mpesa_balance.database import Database
 from mpesa_balance.errors import MpesaBalanceError
-from mpesa_balance.registry import PASSWORD, SANDBOX, App, Shortcode
 from mpesa_balance.sealing import parse_sealer
 from mpesa_balance.settings import DatabaseSettings, Reader, load
+from mpesa_balance.shortcodes import PASSWORD, Shortcode
 from ops.migrate import migrate
 from ops.simulator.keys import KeyPair
 from ops.stack import readiness, servers
@@ -107,8 +108,8 @@ def _register_simulator(state: StateDirectory, settings: dict[str, str]) -> None
     )
     database = Database(DatabaseSettings(database_url=settings["DATABASE_URL"], sealer=sealer))
     with database.transaction() as connection:
-        registry.add_app(connection, sealer, app, replace=True)
-        registry.add_shortcode(connection, sealer, entry, replace=True)
+        apps.add(connection, sealer, app, replace=True)
+        shortcodes.add(connection, sealer, entry, replace=True)
     database.close()
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
-from mpesa_balance import registry
+from mpesa_balance import apps, shortcodes
+from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
-from mpesa_balance.registry import App, Shortcode
 from mpesa_balance.sealing import Sealer
+from mpesa_balance.shortcodes import Shortcode
 
 ACKNOWLEDGED: Final = "acknowledged"
 NOT_TAKEN: Final = "not_taken"
@@ -67,14 +68,14 @@ def begin(connection: Connection, sealer: Sealer, query_id: UUID, grace_seconds:
     begun = connection.execute(_BEGIN, row).fetchone()
     if begun is None:
         return None
-    entry = registry.shortcode_named(connection, sealer, begun["shortcode"])
+    entry = shortcodes.named(connection, sealer, begun["shortcode"])
     return Attempt(
         id=attempt_id,
         number=begun["number"],
         query_id=query_id,
         remarks=begun["remarks"],
         shortcode=entry,
-        app=registry.app_named(connection, sealer, entry.app),
+        app=apps.named(connection, sealer, entry.app),
     )
 
 

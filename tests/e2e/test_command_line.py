@@ -179,10 +179,10 @@ def test_secrets_come_from_files(environment: dict[str, str], house: House, tmp_
     (tmp_path / "secret").write_text("file-secret\n")
     files = (f"--consumer-key-file={tmp_path / 'key'}", f"--consumer-secret-file={tmp_path / 'secret'}")
     assert run(environment, "apps", "add", "filed", "--environment", "sandbox", *files).returncode == 0
-    from mpesa_balance import registry
+    from mpesa_balance import apps
 
     with house.database.transaction() as connection:
-        app = registry.app_named(connection, house.database.sealer, "filed")
+        app = apps.named(connection, house.database.sealer, "filed")
     assert (app.consumer_key, app.consumer_secret) == ("file-key", "file-secret")
     assert app.base_url == "https://sandbox.safaricom.co.ke"
 

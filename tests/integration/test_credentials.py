@@ -4,8 +4,9 @@ import base64
 
 import pytest
 
+from mpesa_balance.apps import App
 from mpesa_balance.errors import MpesaBalanceError
-from mpesa_balance.registry import PASSWORD, SECURITY_CREDENTIAL, App, Shortcode
+from mpesa_balance.shortcodes import PASSWORD, SECURITY_CREDENTIAL, Shortcode
 from ops.simulator.keys import KeyPair
 from worker.credentials import security_credential
 

@@ -11,6 +11,7 @@ from flask import Flask, request
 from requests import exceptions
 from werkzeug.serving import make_server
 
+from mpesa_balance.apps import App
 from mpesa_balance.errors import (
     CredentialsRefused,
     DarajaError,
@@ -20,7 +21,6 @@ from mpesa_balance.errors import (
     DarajaUnavailable,
     DarajaUnclear,
 )
-from mpesa_balance.registry import App
 from tests import samples
 from tests.fakes import FakeDaraja, Reply, json_reply, raw_server, served, silent_server
 from worker.daraja import Acknowledgement, Daraja, Token

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mpesa_balance import registry
+from mpesa_balance import shortcodes
 from mpesa_balance.contract import request_id_for
 from tests.conftest import Bell, register
 from tests.integration.answers import row, rows
@@ -73,7 +73,7 @@ def test_what_cannot_be_done_is_refused_on_record_and_opens_nothing(
 
 def test_a_suspended_shortcode_is_refused_with_what_to_do(house: House) -> None:
     with house.database.transaction() as connection:
-        registry.suspend(connection, "600000", "wrong password")
+        shortcodes.suspend(connection, "600000", "wrong password")
     open_request(house, TASK, {"shortcode": "600000"})
     assert "suspended (wrong password): `mpesa-balance shortcodes resume 600000`" in refusal(house)
 

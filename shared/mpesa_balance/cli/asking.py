@@ -7,7 +7,7 @@ from uuid import UUID
 import click
 from rich.console import Console
 
-from mpesa_balance import history, registry
+from mpesa_balance import history, shortcodes
 from mpesa_balance.cli import output
 from mpesa_balance.client import BalanceClient
 from mpesa_balance.contract import BalanceAsk
@@ -37,7 +37,7 @@ def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: 
     database_settings, broker = load(_both)
     database = Database(database_settings, "mpesa-balance-cli")
     with database.transaction() as connection:
-        if wrong := registry.refusals(connection, shortcode, callback_base_url=None):
+        if wrong := shortcodes.refusals(connection, shortcode, callback_base_url=None):
             raise RequestRefused(wrong)
     with BalanceClient(broker.broker_url) as client:
         request_id = client.request_balance(shortcode, **given)
@@ -76,7 +76,7 @@ def balances(shortcode: str | None, json_output: bool) -> None:
     database = _database()
     with database.transaction() as connection:
         if shortcode:
-            registry.shortcode_named(connection, database.sealer, shortcode)
+            shortcodes.named(connection, database.sealer, shortcode)
         newest = history.latest(connection, database.sealer, shortcode)
     if json_output:
         output.write_json([standing.document() for standing in newest])

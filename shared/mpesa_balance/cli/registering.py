@@ -7,22 +7,23 @@ from typing import Any, Final
 
 import click
 
-from mpesa_balance import registry
+from mpesa_balance import apps, shortcodes
+from mpesa_balance.apps import BASE_URLS, App
 from mpesa_balance.cli import output
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused
-from mpesa_balance.registry import BASE_URLS, IDENTIFIER_TYPES, App, Shortcode
 from mpesa_balance.settings import Reader, load
+from mpesa_balance.shortcodes import IDENTIFIER_TYPES, Shortcode
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
-def apps() -> None:
+@click.group("apps")
+def apps_group() -> None:
     """The Daraja apps whose keys we hold."""
 
 
-@apps.command("add")
+@apps_group.command("add")
 @click.argument("name")
 @click.option("--environment", type=click.Choice(list(BASE_URLS)), required=True)
 @click.option("--base-url", help="Where this Daraja is; the environment's own by default.")
@@ -50,17 +51,17 @@ def add_app(
     )
     database = _database()
     with database.transaction() as connection:
-        registry.add_app(connection, database.sealer, app, replace=replace)
+        apps.add(connection, database.sealer, app, replace=replace)
     click.echo(f"App {name} is registered.")
 
 
-@apps.command("list")
+@apps_group.command("list")
 @output.as_json
 def list_apps(json_output: bool) -> None:
     """Show the apps."""
     database = _database()
     with database.transaction() as connection:
-        found = registry.apps(connection, database.sealer)
+        found = apps.every(connection, database.sealer)
     rows = [{"name": app.name, "environment": app.environment, "base_url": app.base_url} for app in found]
     if json_output:
         output.write_json(rows)
@@ -68,12 +69,12 @@ def list_apps(json_output: bool) -> None:
         output.write_table(("Name", "Environment", "Base URL"), [tuple(row.values()) for row in rows])
 
 
-@click.group()
-def shortcodes() -> None:
+@click.group("shortcodes")
+def shortcodes_group() -> None:
     """The shortcodes, tills and MSISDNs that may be asked for."""
 
 
-@shortcodes.command("add")
+@shortcodes_group.command("add")
 @click.argument("shortcode")
 @click.option("--app", required=True, help="The registered app that may query it.")
 @click.option("--initiator", required=True, help="The API operator's name on the M-PESA portal.")
@@ -98,10 +99,10 @@ def add_shortcode(
 ) -> None:
     """Register SHORTCODE with the initiator who asks in its name."""
     if security_credential_file is not None:
-        kind = registry.SECURITY_CREDENTIAL
+        kind = shortcodes.SECURITY_CREDENTIAL
         credential = _secret("", "Security credential", security_credential_file)
     else:
-        kind = registry.PASSWORD
+        kind = shortcodes.PASSWORD
         credential = _secret("MPESA_INITIATOR_PASSWORD", "Initiator's password", password_file)
     entry = Shortcode(
         shortcode=shortcode,
@@ -113,17 +114,17 @@ def add_shortcode(
     )
     database = _database()
     with database.transaction() as connection:
-        registry.add_shortcode(connection, database.sealer, entry, replace=replace)
+        shortcodes.add(connection, database.sealer, entry, replace=replace)
     click.echo(f"Shortcode {shortcode} is registered.")
 
 
-@shortcodes.command("list")
+@shortcodes_group.command("list")
 @output.as_json
 def list_shortcodes(json_output: bool) -> None:
     """Show the shortcodes."""
     database = _database()
     with database.transaction() as connection:
-        found = registry.shortcodes(connection, database.sealer)
+        found = shortcodes.every(connection, database.sealer)
     if json_output:
         output.write_json([_document(entry) for entry in found])
         return
@@ -140,14 +141,14 @@ def list_shortcodes(json_output: bool) -> None:
     output.write_table(("Shortcode", "Type", "App", "Initiator", "Suspended because"), rows)
 
 
-@shortcodes.command("show")
+@shortcodes_group.command("show")
 @click.argument("shortcode")
 @output.as_json
 def show_shortcode(shortcode: str, json_output: bool) -> None:
     """Show one shortcode; its credential is never shown."""
     database = _database()
     with database.transaction() as connection:
-        entry = registry.shortcode_named(connection, database.sealer, shortcode)
+        entry = shortcodes.named(connection, database.sealer, shortcode)
     if json_output:
         output.write_json(_document(entry))
     else:
@@ -155,22 +156,22 @@ def show_shortcode(shortcode: str, json_output: bool) -> None:
         output.write_table(("", shortcode), rows)
 
 
-@shortcodes.command("suspend")
+@shortcodes_group.command("suspend")
 @click.argument("shortcode")
 @click.option("--because", default="suspended by hand", show_default=True)
 def suspend_shortcode(shortcode: str, because: str) -> None:
     """Send nothing for SHORTCODE until it is resumed."""
     with _database().transaction() as connection:
-        registry.suspend(connection, shortcode, because)
+        shortcodes.suspend(connection, shortcode, because)
     click.echo(f"Shortcode {shortcode} is suspended.")
 
 
-@shortcodes.command("resume")
+@shortcodes_group.command("resume")
 @click.argument("shortcode")
 def resume_shortcode(shortcode: str) -> None:
     """Let queries for SHORTCODE go on."""
     with _database().transaction() as connection:
-        registry.resume(connection, shortcode)
+        shortcodes.resume(connection, shortcode)
     click.echo(f"Shortcode {shortcode} is resumed.")
 
 
@@ -203,4 +204,4 @@ def _database() -> Database:
     return Database(load(Reader.database), "mpesa-balance-cli")
 
 
-COMMANDS: Final[tuple[Any, ...]] = (apps, shortcodes)
+COMMANDS: Final[tuple[Any, ...]] = (apps_group, shortcodes_group)

@@ -1,50 +1,21 @@
-"""Whom we ask for: Daraja apps and the shortcodes that they may query, with their credentials."""
+"""The shortcodes, tills and MSISDNs that may be asked for, and who asks in their name."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
+from mpesa_balance import apps
 from mpesa_balance.callback_urls import base_url_violations
 from mpesa_balance.contract import check_shortcode
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound, RequestRefused
 from mpesa_balance.sealing import Sealer
 
-_APP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
-
-SANDBOX: Final = "sandbox"
-PRODUCTION: Final = "production"
-
-#: Daraja's hosts (Account Balance page, "Environments").
-BASE_URLS: Final = {
-    SANDBOX: "https://sandbox.safaricom.co.ke",
-    PRODUCTION: "https://api.safaricom.co.ke",
-}
-
 #: What PartyA is: an MSISDN, a till or an organisation shortcode (Daraja's IdentifierType).
 IDENTIFIER_TYPES: Final = {1: "MSISDN", 2: "till", 4: "shortcode"}
 
 PASSWORD: Final = "password"  # noqa: S105 - the name of a kind, not a secret
 SECURITY_CREDENTIAL: Final = "security_credential"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class App:
-    """A Daraja app. `certificate` is PEM or DER; None means the environment's own."""
-
-    name: str
-    environment: str
-    base_url: str
-    certificate: bytes | None = field(default=None, repr=False)
-    consumer_key: str = field(repr=False)
-    consumer_secret: str = field(repr=False)
-
-    @property
-    def is_production(self) -> bool:
-        """Whether real money stands behind it."""
-        return self.environment == PRODUCTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,51 +33,11 @@ class Shortcode:
     suspended_because: str | None = None
 
 
-def add_app(connection: Connection, sealer: Sealer, app: App, *, replace: bool = False) -> None:
-    """Register an app. Raises RequestRefused with everything that is wrong with it."""
-    scheme = urlsplit(app.base_url).scheme
-    wrong = []
-    if not _APP_NAME.fullmatch(app.name):
-        wrong.append("an app's name must be 1 to 63 lowercase letters, digits and hyphens")
-    if scheme not in ("http", "https"):
-        wrong.append(f"the base URL {app.base_url!r} must start with https://")
-    if app.is_production and scheme == "http":
-        wrong.append("a production app must use https://")
-    if wrong:
-        raise RequestRefused(wrong)
-    row = {
-        "name": app.name,
-        "environment": app.environment,
-        "base_url": app.base_url.rstrip("/"),
-        "certificate": app.certificate,
-        "key": sealer.seal_text(app.consumer_key, _place(app.name, "consumer_key")),
-        "secret": sealer.seal_text(app.consumer_secret, _place(app.name, "consumer_secret")),
-    }
-    added = connection.execute(_REPLACE_APP if replace else _ADD_APP, row)
-    if not added.rowcount:
-        raise RequestRefused([f"app {app.name!r} is registered already: --replace changes it"])
-
-
-def apps(connection: Connection, sealer: Sealer) -> list[App]:
-    """All apps, by name, their credentials opened."""
-    return [_app(row, sealer) for row in connection.execute(_APPS, {"name": None})]
-
-
-def app_named(connection: Connection, sealer: Sealer, name: str) -> App:
-    """One app. Raises NotFound."""
-    row = connection.execute(_APPS, {"name": name}).fetchone()
-    if row is None:
-        raise NotFound(f"app {name!r} is not registered: add it with `mpesa-balance apps add {name}`")
-    return _app(row, sealer)
-
-
-def add_shortcode(
-    connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bool = False
-) -> None:
+def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bool = False) -> None:
     """Register a shortcode under an app that exists. Raises NotFound or RequestRefused."""
     if problem := check_shortcode(entry.shortcode):
         raise RequestRefused([problem])
-    app_named(connection, sealer, entry.app)
+    apps.named(connection, sealer, entry.app)
     row = {
         "shortcode": entry.shortcode,
         "app": entry.app,
@@ -115,17 +46,17 @@ def add_shortcode(
         "kind": entry.credential_kind,
         "credential": sealer.seal_text(entry.credential, _credential_place(entry.shortcode)),
     }
-    added = connection.execute(_REPLACE_SHORTCODE if replace else _ADD_SHORTCODE, row)
+    added = connection.execute(_REPLACE if replace else _ADD, row)
     if not added.rowcount:
         raise RequestRefused([f"shortcode {entry.shortcode} is registered already: --replace changes it"])
 
 
-def shortcodes(connection: Connection, sealer: Sealer) -> list[Shortcode]:
+def every(connection: Connection, sealer: Sealer) -> list[Shortcode]:
     """All shortcodes, in order, their credentials opened."""
     return [_shortcode(row, sealer) for row in connection.execute(_SHORTCODES, {"shortcode": None})]
 
 
-def shortcode_named(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
+def named(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
     """One shortcode. Raises NotFound."""
     row = connection.execute(_SHORTCODES, {"shortcode": shortcode}).fetchone()
     if row is None:
@@ -148,7 +79,7 @@ def refusals(connection: Connection, shortcode: str, callback_base_url: str | No
             f"`mpesa-balance shortcodes resume {shortcode}` once that is mended"
         )
     if callback_base_url is not None:
-        production = row["environment"] == PRODUCTION
+        production = row["environment"] == apps.PRODUCTION
         wrong += base_url_violations(callback_base_url, production=production)
     return wrong
 
@@ -174,60 +105,22 @@ def _unregistered(shortcode: str) -> str:
     )
 
 
-def _app(row: dict[str, object], sealer: Sealer) -> App:
-    name = str(row["name"])
-    opened = {
-        column: sealer.open_text(_bytes(row[column]), _place(name, column))
-        for column in ("consumer_key", "consumer_secret")
-    }
-    return App(**(row | opened))  # type: ignore[arg-type]
-
-
-def _shortcode(row: dict[str, object], sealer: Sealer) -> Shortcode:
-    place = _credential_place(str(row["shortcode"]))
-    credential = sealer.open_text(_bytes(row["credential"]), place)
-    return Shortcode(**(row | {"credential": credential}))  # type: ignore[arg-type]
-
-
-def _bytes(value: object) -> bytes:
-    return bytes(value)  # type: ignore[call-overload, no-any-return]
-
-
-def _place(app: str, column: str) -> str:
-    return f"daraja_apps/{app}/{column}"
+def _shortcode(row: dict[str, Any], sealer: Sealer) -> Shortcode:
+    credential = sealer.open_text(row["credential"], _credential_place(row["shortcode"]))
+    return Shortcode(**(row | {"credential": credential}))
 
 
 def _credential_place(shortcode: str) -> str:
     return f"shortcodes/{shortcode}/credential"
 
 
-_ADD_APP: Final = """
-    INSERT INTO daraja_apps (name, environment, base_url, certificate, consumer_key, consumer_secret)
-    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s)
-    ON CONFLICT (name) DO NOTHING
-"""
-
-_REPLACE_APP: Final = """
-    INSERT INTO daraja_apps (name, environment, base_url, certificate, consumer_key, consumer_secret)
-    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s)
-    ON CONFLICT (name) DO UPDATE SET
-        environment = excluded.environment, base_url = excluded.base_url,
-        certificate = excluded.certificate, consumer_key = excluded.consumer_key,
-        consumer_secret = excluded.consumer_secret
-"""
-
-_APPS: Final = """
-    SELECT name, environment, base_url, certificate, consumer_key, consumer_secret
-    FROM daraja_apps WHERE name = coalesce(%(name)s, name) ORDER BY name
-"""
-
-_ADD_SHORTCODE: Final = """
+_ADD: Final = """
     INSERT INTO shortcodes (shortcode, app, identifier_type, initiator, credential_kind, credential)
     VALUES (%(shortcode)s, %(app)s, %(identifier_type)s, %(initiator)s, %(kind)s, %(credential)s)
     ON CONFLICT (shortcode) DO NOTHING
 """
 
-_REPLACE_SHORTCODE: Final = """
+_REPLACE: Final = """
     INSERT INTO shortcodes (shortcode, app, identifier_type, initiator, credential_kind, credential)
     VALUES (%(shortcode)s, %(app)s, %(identifier_type)s, %(initiator)s, %(kind)s, %(credential)s)
     ON CONFLICT (shortcode) DO UPDATE SET

@@ -1,0 +1,109 @@
+"""The Daraja apps that we hold credentials of."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from mpesa_balance.database import Connection
+from mpesa_balance.errors import NotFound, RequestRefused
+from mpesa_balance.sealing import Sealer
+
+_APP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+
+SANDBOX: Final = "sandbox"
+PRODUCTION: Final = "production"
+
+#: Daraja's hosts (Account Balance page, "Environments").
+BASE_URLS: Final = {
+    SANDBOX: "https://sandbox.safaricom.co.ke",
+    PRODUCTION: "https://api.safaricom.co.ke",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A Daraja app. `certificate` is PEM or DER; None means the environment's own."""
+
+    name: str
+    environment: str
+    base_url: str
+    certificate: bytes | None = field(default=None, repr=False)
+    consumer_key: str = field(repr=False)
+    consumer_secret: str = field(repr=False)
+
+    @property
+    def is_production(self) -> bool:
+        """Whether real money stands behind it."""
+        return self.environment == PRODUCTION
+
+
+def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = False) -> None:
+    """Register an app. Raises RequestRefused with everything that is wrong with it."""
+    scheme = urlsplit(app.base_url).scheme
+    wrong = []
+    if not _APP_NAME.fullmatch(app.name):
+        wrong.append("an app's name must be 1 to 63 lowercase letters, digits and hyphens")
+    if scheme not in ("http", "https"):
+        wrong.append(f"the base URL {app.base_url!r} must start with https://")
+    if app.is_production and scheme == "http":
+        wrong.append("a production app must use https://")
+    if wrong:
+        raise RequestRefused(wrong)
+    row = {
+        "name": app.name,
+        "environment": app.environment,
+        "base_url": app.base_url.rstrip("/"),
+        "certificate": app.certificate,
+        "key": sealer.seal_text(app.consumer_key, _place(app.name, "consumer_key")),
+        "secret": sealer.seal_text(app.consumer_secret, _place(app.name, "consumer_secret")),
+    }
+    added = connection.execute(_REPLACE if replace else _ADD, row)
+    if not added.rowcount:
+        raise RequestRefused([f"app {app.name!r} is registered already: --replace changes it"])
+
+
+def every(connection: Connection, sealer: Sealer) -> list[App]:
+    """All apps, by name, their credentials opened."""
+    return [_app(row, sealer) for row in connection.execute(_APPS, {"name": None})]
+
+
+def named(connection: Connection, sealer: Sealer, name: str) -> App:
+    """One app. Raises NotFound."""
+    row = connection.execute(_APPS, {"name": name}).fetchone()
+    if row is None:
+        raise NotFound(f"app {name!r} is not registered: add it with `mpesa-balance apps add {name}`")
+    return _app(row, sealer)
+
+
+def _app(row: dict[str, Any], sealer: Sealer) -> App:
+    opened = {
+        column: sealer.open_text(row[column], _place(row["name"], column))
+        for column in ("consumer_key", "consumer_secret")
+    }
+    return App(**(row | opened))
+
+
+def _place(app: str, column: str) -> str:
+    return f"daraja_apps/{app}/{column}"
+
+
+_ADD: Final = """
+    INSERT INTO daraja_apps (name, environment, base_url, certificate, consumer_key, consumer_secret)
+    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s)
+    ON CONFLICT (name) DO NOTHING
+"""
+
+_REPLACE: Final = """
+    INSERT INTO daraja_apps (name, environment, base_url, certificate, consumer_key, consumer_secret)
+    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s)
+    ON CONFLICT (name) DO UPDATE SET
+        environment = excluded.environment, base_url = excluded.base_url,
+        certificate = excluded.certificate, consumer_key = excluded.consumer_key,
+        consumer_secret = excluded.consumer_secret
+"""
+
+_APPS: Final = """
+    SELECT name, environment, base_url, certificate, consumer_key, consumer_secret
+    FROM daraja_apps WHERE name = coalesce(%(name)s, name) ORDER BY name
+"""

@@ -1,0 +1,131 @@
+"""The compose file, the image and the stack: valid, private, and every queue watched."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from mpesa_balance.contract import QUEUES
+from ops.stack.programs import Ports, programs
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+COMPOSE: dict[str, Any] = YAML(typ="safe").load(ROOT / "docker-compose.yml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "mpesa-balance"}
+
+
+def run(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def watched(command: list[str]) -> set[str]:
+    """The queues that a worker with this command line watches."""
+    text = " ".join(command)
+    return {queue for found in re.findall(r"--queues[= ](\S+)", text) for queue in found.split(",")}
+
+
+def test_the_compose_file_follows_the_compose_specification() -> None:
+    checked = run(
+        str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_dockerfile_has_nothing_that_its_linter_finds() -> None:
+    linted = run(str(BIN / "hadolint"), "ops/Dockerfile")
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_nothing_is_published_but_the_webhook_port() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["webhooks"]
+
+
+def test_every_service_that_stays_up_has_a_health_check() -> None:
+    assert [name for name, service in SERVICES.items() if "healthcheck" not in service] == ["migrate"]
+
+
+def test_every_program_of_ours_runs_without_privileges() -> None:
+    assert re.search(r"^USER [1-9][0-9]+$", (ROOT / "ops" / "Dockerfile").read_text(), re.MULTILINE)
+    for service in OURS.values():
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+
+
+def test_secrets_come_as_files_and_the_webhook_tier_gets_none_for_the_database() -> None:
+    for service in SERVICES.values():
+        for name in service.get("environment", {}):
+            assert (
+                name.endswith("_FILE")
+                or not re.search(r"PASSWORD|SECRET|KEYS|_URL$", name)
+                or (name == "CALLBACK_BASE_URL")
+            )
+    assert "database_url" not in SERVICES["webhooks"]["secrets"]
+
+
+def test_every_setting_in_the_compose_file_is_one_that_we_know() -> None:
+    known = (ROOT / ".env.example").read_text()
+    for service in OURS.values():
+        for name in service["environment"]:
+            assert name.removesuffix("_FILE") in known or name == "REMAP_SIGTERM"
+
+
+def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_compose_file() -> None:
+    found = [queue for service in OURS.values() for queue in watched(service["command"])]
+    assert sorted(found) == sorted(set(QUEUES.values()))
+
+
+def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_stack() -> None:
+    ports = Ports(webhooks=1, flower=2, redis=3, simulator=4)
+    listed = programs(Path("/state"), ports, simulated=True)
+    found = [queue for program in listed for queue in watched(list(program.command))]
+    assert sorted(found) == sorted(set(QUEUES.values()))
+
+
+def test_the_broker_keeps_what_it_has_and_forgets_nothing() -> None:
+    settings = (ROOT / "ops" / "redis.conf").read_text()
+    assert "\nappendonly yes\n" in settings
+    assert "\nmaxmemory-policy noeviction\n" in settings
+
+
+def test_secrets_are_made_once_and_fit_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mpesa_balance.settings import Reader, load
+
+    folder = tmp_path / "secrets"
+    assert run(sys.executable, "ops/new_secrets.py", str(folder)).returncode == 0
+    assert {path.name for path in folder.iterdir()} == set(COMPOSE["secrets"])
+    for name in ("DATABASE_URL", "BROKER_URL", "SEALING_KEYS", "CALLBACK_KEYS"):
+        monkeypatch.setenv(f"{name}_FILE", str(folder / name.lower()))
+    monkeypatch.setenv("CALLBACK_BASE_URL", "https://pay.example.co.ke")
+    assert load(Reader.worker)
+    again = run(sys.executable, "ops/new_secrets.py", str(folder))
+    assert again.returncode == 1
+    assert "already" in again.stderr
+
+
+def test_every_task_is_routed_to_a_queue_of_the_contract(tmp_path: Path) -> None:
+    """Asks the real application, which reads its settings as it is imported."""
+    code = (
+        "import worker.tasks\nfrom worker.app import app\nfrom mpesa_balance.contract import QUEUES\n"
+        "ours = {name for name in app.tasks if not name.startswith('celery.')}\n"
+        "assert ours == set(QUEUES), ours\n"
+        "assert all(app.amqp.router.route({}, name)['queue'].name == QUEUES[name] for name in ours)\n"
+        "assert app.conf.accept_content == ['json'] and app.conf.task_serializer == 'json'\n"
+        "assert not app.conf.task_create_missing_queues and app.conf.task_acks_late\n"
+    )
+    environment = {
+        "DATABASE_URL": "postgresql://localhost/x",
+        "BROKER_URL": "redis://localhost:1/0",
+        "CALLBACK_BASE_URL": "https://pay.example.co.ke",
+        "SEALING_KEYS": "k:" + "A" * 43 + "=",
+        "CALLBACK_KEYS": "A" * 43 + "=",
+    }
+    done = subprocess.run(
+        (sys.executable, "-c", code), env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
