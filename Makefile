@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check clean
+.PHONY: help demo up test e2e check clean
 
 help: ## List what can be typed here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -23,8 +23,11 @@ demo: $(STAMP) ## Bring the whole system up, ask for one balance, print it, stop
 up: $(STAMP) ## Run the whole system in the foreground until Ctrl-C
 	@$(BIN)/mpesa-balance up
 
-test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest
+test: $(STAMP) ## Run the tests (under a minute)
+	@$(BIN)/python -m pytest -m 'not slow'
+
+e2e: $(STAMP) ## Run the slow tests: whole stacks, started, killed and started again
+	@$(BIN)/python -m pytest -m slow
 
 check: $(STAMP) ## Lint, format check and strict types
 	@$(BIN)/ruff check .

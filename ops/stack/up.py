@@ -19,7 +19,7 @@ from ops.simulator.keys import KeyPair
 from ops.stack import readiness, servers
 from ops.stack.ports import claim
 from ops.stack.programs import Ports, programs
-from ops.stack.state import STATE_DIR_VARIABLE, StateDirectory
+from ops.stack.state import StateDirectory
 from ops.stack.supervisor import supervise
 
 #: What the simulator knows when the stack starts, so that there is something to ask for.
@@ -84,7 +84,6 @@ def _settings(
         "DARAJA_URL": options.daraja_url or f"http://127.0.0.1:{ports.simulator}",
         "FLOWER_URL": f"http://127.0.0.1:{ports.flower}",
         "FLOWER_BASIC_AUTH": f"{_FLOWER_USER}:{made['FLOWER_PASSWORD']}",
-        STATE_DIR_VARIABLE: str(state.path),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 from dotenv import dotenv_values
 
-from ops.stack.state import ENV_FILE, STATE_DIR_VARIABLE
+from ops.stack.state import ENV_FILE, MARK
 from tests.fakes import eventually
 
 COMMAND = (sys.executable, "-m", "mpesa_balance.cli")
@@ -61,7 +61,7 @@ class Stack:
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            marked = process.environ().get(STATE_DIR_VARIABLE) == str(self.state_dir.resolve())
+            marked = process.environ().get(MARK) == str(self.state_dir.resolve())
             return marked or str(self.state_dir.resolve()) in " ".join(process.cmdline())
         except psutil.Error:
             return False
@@ -75,6 +75,14 @@ class Stack:
         """Ctrl-C, and the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=60)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that ended and that nobody has waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def start(state_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Stack:
@@ -96,6 +104,8 @@ def running(
     state_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
     """A stack that is ready."""
+    # A stack that was killed left its own file behind.
+    (state_dir / ENV_FILE).unlink(missing_ok=True)
     stack = start(state_dir, *arguments, environment=environment)
     try:
         eventually(lambda: stack.env or stack.process.poll() is not None, seconds=60)

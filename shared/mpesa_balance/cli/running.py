@@ -78,7 +78,7 @@ def simulator(**options: Any) -> None:
         server = program.create_server(settings)
     except OSError as error:
         raise MpesaBalanceError(f"port {settings.port} cannot be used: choose another --port") from error
-    click.echo(f"Daraja simulator on http://{settings.host}:{server.server_port}")
+    click.echo(f"Daraja simulator on http://{settings.host}:{server.port}")
     server.serve_forever()
 
 

@@ -1,0 +1,301 @@
+"""`make up` as people use it, in processes that are asked, watched, killed and started again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+
+from ops.stack.programs import CHECKOUT
+from tests.conftest import Postgres
+from tests.e2e.running import COMMAND, Stack, is_alive, running, start
+from tests.fakes import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
+
+ASK = """
+import sys
+from celery import Celery
+sent = Celery(broker=sys.argv[1]).send_task(
+    "mpesa_balance.request_balance", kwargs={"shortcode": "600000"}, queue="mpesa-requests"
+)
+print(sent.id)
+"""
+
+ASK_WITH_OUR_CLIENT = """
+import shared, worker, webhooks, sys
+from mpesa_balance import BalanceClient, QueryState, request_id_for
+assert (shared.DECOY, worker.DECOY, webhooks.DECOY) == (True, True, True)
+assert not {"psycopg", "flask", "requests", "cryptography", "marshmallow"} & set(sys.modules)
+with BalanceClient(sys.argv[1]) as client:
+    first = client.request_balance("600000", idempotency_key="payroll")
+    assert client.request_balance("600000", idempotency_key="payroll") == first
+assert first == request_id_for("600000", "payroll")
+print(first)
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("up") / "state") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def other_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another team's virtual environment: celery, redis, our wheel, and packages with bad names."""
+    folder = tmp_path_factory.mktemp("other")
+    wheels = folder / "wheels"
+    build = "from hatchling.build import build_wheel; build_wheel(__import__('sys').argv[1])"
+    wheels.mkdir()
+    subprocess.run(
+        (sys.executable, "-c", build, str(wheels)), cwd=CHECKOUT, check=True, capture_output=True
+    )
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    (wheel,) = wheels.glob("*.whl")
+    constraints = CHECKOUT / "constraints.txt"
+    install = (python, "-m", "pip", "install", "--quiet", "-c", constraints, wheel)
+    subprocess.run(install, check=True, capture_output=True)
+    packages = next((folder / "venv" / "lib").glob("python3*")) / "site-packages"
+    for name in ("shared", "worker", "webhooks"):
+        (packages / name).mkdir()
+        (packages / name / "__init__.py").write_text("DECOY = True\n")
+    return python
+
+
+def ask(python: Path, code: str, stack: Stack) -> str:
+    done = subprocess.run(
+        (python, "-c", code, stack.env["BROKER_URL"]),
+        env={"PATH": os.environ["PATH"]},
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def status(stack: Stack, request_id: str) -> dict[str, Any]:
+    done = stack.command("status", request_id, "--json")
+    found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {"state": None}
+    return found
+
+
+def completed(stack: Stack, request_id: str) -> dict[str, Any]:
+    def check() -> dict[str, Any] | None:
+        found = status(stack, request_id)
+        return found if found["state"] == "completed" else None
+
+    answer: dict[str, Any] = eventually(check, seconds=90)
+    return answer
+
+
+def flower(stack: Stack, path: str) -> Any:
+    name, password = stack.env["FLOWER_BASIC_AUTH"].split(":")
+    answer = requests.get(stack.env["FLOWER_URL"] + path, auth=(name, password), timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def test_a_query_asked_by_a_plain_send_task_from_another_environment_completes(
+    stack: Stack, other_service: Path
+) -> None:
+    answer = completed(stack, ask(other_service, ASK, stack))
+    assert answer["accounts"][0]["name"] == "Working Account"
+    happened = [event["what"] for event in answer["timeline"]]
+    assert happened == [
+        "asked",
+        "pending",
+        "submitted",
+        "answered",
+        "acknowledged",
+        "callback",
+        "completed",
+    ]
+
+
+def test_our_wheel_asks_from_another_environment_and_lives_beside_other_packages(
+    stack: Stack, other_service: Path
+) -> None:
+    request_id = ask(other_service, ASK_WITH_OUR_CLIENT, stack)
+    assert completed(stack, request_id)["request_id"] == request_id
+
+
+def test_the_wheel_holds_our_package_only(other_service: Path) -> None:
+    from zipfile import ZipFile
+
+    (wheel,) = (other_service.parents[2] / "wheels").glob("*.whl")
+    tops = {name.split("/")[0] for name in ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"mpesa_balance"}
+
+
+def test_without_the_command_line_extra_the_command_says_what_to_install(other_service: Path) -> None:
+    done = subprocess.run((other_service.parent / "mpesa-balance",), capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1
+    assert "mpesa-balance[cli]" in done.stderr
+
+
+def test_flower_shows_the_workers_online_and_the_task_succeeded(stack: Stack) -> None:
+    answer = stack.query()
+    workers = flower(stack, "/api/workers?refresh=1")
+    assert {name.split("@")[0] for name in workers} == {"callbacks", "submissions"}
+    assert all(found is True for found in flower(stack, "/api/workers?status=1").values())
+    asked = eventually(lambda: flower(stack, "/api/tasks").get(answer["request_id"]))
+    assert (asked["name"], asked["state"]) == ("mpesa_balance.request_balance", "SUCCESS")
+
+
+def test_flower_shows_no_secret_and_no_balance(stack: Stack) -> None:
+    answer = stack.query()
+    shown = json.dumps(flower(stack, "/api/tasks"))
+    amounts = {account["current"] for account in answer["accounts"]} - {"0.00"}
+    assert amounts
+    assert not any(amount in shown for amount in amounts)
+    assert stack.env["SIMULATOR_INITIATOR_PASSWORD"] not in shown
+
+
+def test_flower_lets_nobody_in_without_the_password(stack: Stack) -> None:
+    assert requests.get(stack.env["FLOWER_URL"] + "/api/workers", timeout=10).status_code == 401
+
+
+def test_a_wrong_initiators_password_is_acknowledged_and_then_refused_with_2001(stack: Stack) -> None:
+    add = ("shortcodes", "add", "600000", "--app", "simulator", "--initiator", "testapi", "--replace")
+    try:
+        assert stack.command(*add, MPESA_INITIATOR_PASSWORD="wrong").returncode == 0
+        answer = stack.query()
+    finally:
+        right = stack.env["SIMULATOR_INITIATOR_PASSWORD"]
+        assert stack.command(*add, MPESA_INITIATOR_PASSWORD=right).returncode == 0
+    assert (answer["state"], answer["result_code"]) == ("failed", "2001")
+    happened = [event["what"] for event in status(stack, answer["query_id"])["timeline"]]
+    assert happened.index("acknowledged") < happened.index("failed")
+
+
+def test_balances_move_from_query_to_query(stack: Stack) -> None:
+    assert stack.query()["accounts"] != stack.query()["accounts"]
+
+
+def test_balances_are_shown_to_people(stack: Stack) -> None:
+    stack.query()
+    shown = stack.command("balances", "600000").stdout
+    assert "Utility Account" in shown
+    assert "Available" in shown
+
+
+def test_a_second_stack_on_the_same_state_is_refused(stack: Stack) -> None:
+    second = subprocess.run(
+        (*COMMAND, "up", "--state-dir", str(stack.state_dir)), capture_output=True, text=True, timeout=60
+    )
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert "running on" in second.stderr
+    assert stack.query()["state"] == "completed"
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_query_is_restarted_and_the_query_completes(
+    stack: Stack,
+) -> None:
+    """Killed with its children, as a machine that runs out of memory would do it."""
+    worker = stack.one("worker", "mpesa-callbacks,mpesa-requests,mpesa-maintenance")
+    asked = json.loads(stack.command("query", "600000", "--json").stdout)
+    eventually(lambda: status(stack, asked["request_id"])["state"] in ("pending", "acknowledged"))
+    for process in (worker, *worker.children(recursive=True)):
+        process.kill()
+    assert completed(stack, asked["request_id"])["late"] is False
+
+
+def test_a_submission_worker_that_is_killed_is_restarted_and_the_query_completes(stack: Stack) -> None:
+    worker = stack.one("worker", "mpesa-submissions")
+    for process in (worker, *worker.children(recursive=True)):
+        process.kill()
+    asked = json.loads(stack.command("query", "600000", "--json").stdout)
+    assert completed(stack, asked["request_id"])
+
+
+def test_no_secret_is_in_any_command_line(stack: Stack) -> None:
+    secrets = json.loads((stack.state_dir / "secrets.json").read_text())
+    shown = "\n".join(" ".join(process.cmdline()) for process in stack.processes())
+    assert "celery" in shown
+    assert not any(value.partition(":")[2] in shown for value in secrets.values() if ":" in value)
+    assert not any(value in shown for value in secrets.values())
+
+
+def test_ctrl_c_stops_everything_and_the_data_survives(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as first:
+        answer = first.query()
+        everything = first.processes()
+        assert first.interrupt() == 0
+    assert first.processes() == []
+    assert not any(is_alive(process) for process in everything)
+    assert not (tmp_path / "state" / "stack.env").exists()
+    with running(tmp_path / "state") as second:
+        assert status(second, answer["request_id"])["accounts"] == answer["accounts"]
+        assert second.query()["state"] == "completed"
+
+
+def test_what_a_killed_stack_left_behind_is_ended_by_the_next(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as first:
+        left = [process for process in first.processes() if process.name() != "postgres"]
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        assert any(is_alive(process) for process in left)
+    with running(tmp_path / "state") as second:
+        assert not any(is_alive(process) for process in left)
+        assert second.query()["state"] == "completed"
+    assert second.processes() == []
+
+
+def test_given_servers_are_used_and_nothing_is_embedded(
+    postgres: Postgres, empty_database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    given = {"DATABASE_URL": empty_database_url, "BROKER_URL": broker_url}
+    with running(tmp_path / "state", environment=given) as stack:
+        assert {name: stack.env[name] for name in given} == given
+        assert stack.query()["state"] == "completed"
+        assert not (stack.state_dir / "postgres").exists()
+        assert not (stack.state_dir / "redis").exists()
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM balances").fetchone() == (1,)
+
+
+def test_a_stack_without_its_given_database_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    gone = {"DATABASE_URL": "postgresql://x:hunter2@127.0.0.1:1/x"}
+    stack = start(tmp_path / "state", environment=gone)
+    assert stack.process.wait(timeout=60) == 6
+    assert "Check that it runs" in stack.log
+    assert "Traceback" not in stack.log
+    assert "hunter2" not in stack.log
+    assert stack.processes() == []
+
+
+def test_the_demo_prints_the_accounts_and_ends_well(tmp_path: Path) -> None:
+    done = subprocess.run(
+        (*COMMAND, "demo", "--state-dir", str(tmp_path / "state")),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Working Account" in done.stdout
+    assert Stack(tmp_path / "state", None).processes() == []  # type: ignore[arg-type]
+
+
+def test_a_demo_that_cannot_run_says_why(tmp_path: Path) -> None:
+    done = subprocess.run(
+        (*COMMAND, "demo", "--state-dir", str(tmp_path / "state")),
+        env={**os.environ, "BROKER_URL": "redis://127.0.0.1:1/0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "did not become ready" in done.stderr
