@@ -81,11 +81,14 @@ class StateDirectory:
 
     def _is_leftover(self, process: psutil.Process) -> bool:
         try:
+            if process.name().startswith("valkey"):
+                # It writes its title over its environment, and runs in its data directory.
+                return Path(process.cwd()).is_relative_to(self.path)
             marked = process.environ().get(MARK) == str(self.path)
+            # Postgres is found by its own pid file, and must not be ended before its clients are.
+            return marked and process.pid != os.getpid() and process.name() != "postgres"
         except psutil.Error:
             return False
-        # Postgres is found by its own pid file, and must not be ended before its clients are.
-        return marked and process.pid != os.getpid() and process.name() != "postgres"
 
 
 def _write_private(path: Path, text: str) -> None:

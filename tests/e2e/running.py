@@ -62,7 +62,8 @@ class Stack:
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
             marked = process.environ().get(MARK) == str(self.state_dir.resolve())
-            return marked or str(self.state_dir.resolve()) in " ".join(process.cmdline())
+            named = [process.cwd(), *process.cmdline()]
+            return marked or any(str(self.state_dir.resolve()) in text for text in named)
         except psutil.Error:
             return False
 
