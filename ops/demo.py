@@ -19,17 +19,19 @@ from ops.stack.up import DEMO_SHORTCODE
 _LOG: Final = "demo.log"
 
 
-def demo(state_dir: Path) -> None:
+def demo(state_dir: Path, *, json_output: bool = False) -> None:
     """Print a balance that went through every real part. Raises MpesaBalanceError and says why not."""
     progress = Console(stderr=True, highlight=False)
     state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
     env_file = state_dir / ENV_FILE
     stale = _written_at(env_file)
     with _stack(state_dir) as process:
-        with progress.status("Bringing up Postgres, Redis, the workers, the webhooks and the simulator"):
+        progress.print("Bringing up Postgres, Redis, the workers, the webhooks and the simulator ...")
+        with progress.status("a few seconds"):
             _wait_for(env_file, stale, process, state_dir / _LOG)
         progress.print(f"The system is up. Asking for the balance of {DEMO_SHORTCODE}:")
         arguments = ["--env-file", str(env_file), "query", DEMO_SHORTCODE, "--wait", "--timeout", "60"]
+        arguments += ["--json"] if json_output else []
         status = command.main(arguments, standalone_mode=False)
     if status:
         raise MpesaBalanceError(f"the query gave no balance: {state_dir / _LOG} tells what happened")

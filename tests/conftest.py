@@ -1,8 +1,10 @@
 """Real servers for the tests: one Postgres and one Valkey a test process, one database a test."""
 
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -71,10 +73,28 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[Postgres]:
+    with private_folder() as folder:
+        server = Postgres(folder / "postgres")
+        yield server
+        server.stop()
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder that other test runs leave alone.
+
+    Where root runs the tests, Postgres is another user and must pass through; every run of pytest
+    closes pytest's own folder to others again, also under the feet of a run that is not over.
+    """
+    with tempfile.TemporaryDirectory(prefix="mpesa-balance-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with private_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")

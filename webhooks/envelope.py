@@ -1,5 +1,6 @@
 """What a callback's body must look like for Daraja to be told that it was understood."""
 
+from decimal import Decimal
 from typing import Any, Final
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
@@ -10,7 +11,7 @@ from mpesa_balance.results import read_json
 
 
 def _is_code(value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal) or value == "":
         raise ValidationError("must be a code")
 
 

@@ -5,11 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from mpesa_balance.apps import PRODUCTION, SANDBOX, App
-from mpesa_balance.errors import MpesaBalanceError
+from mpesa_balance.certificates import public_key
 from mpesa_balance.shortcodes import PASSWORD, Shortcode
 
 _CERTIFICATES: Final = Path(__file__).resolve().parent.parent / "ops" / "certificates"
@@ -27,20 +26,6 @@ def security_credential(entry: Shortcode, app: App) -> str:
     certificate = app.certificate or _certificate_of(app.environment)
     encrypted = public_key(certificate).encrypt(entry.credential.encode(), padding.PKCS1v15())
     return base64.b64encode(encrypted).decode()
-
-
-@lru_cache(maxsize=32)
-def public_key(certificate: bytes) -> rsa.RSAPublicKey:
-    """The key in a PEM or DER certificate. Safaricom's have expired as certificates, not as keys."""
-    is_pem = certificate.lstrip().startswith(b"-----")
-    load = x509.load_pem_x509_certificate if is_pem else x509.load_der_x509_certificate
-    try:
-        key = load(certificate).public_key()
-    except ValueError as error:
-        raise MpesaBalanceError("the app's certificate is neither PEM nor DER") from error
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise MpesaBalanceError("the app's certificate holds no RSA key, which M-PESA needs")
-    return key
 
 
 @lru_cache(maxsize=2)

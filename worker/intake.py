@@ -13,6 +13,9 @@ from worker.house import House
 
 logger = logging.getLogger(__name__)
 
+#: A refusal repeats the names of unknown arguments, which a stranger may have made long.
+_LONGEST_REFUSAL = 2000
+
 
 def open_request(house: House, task_id: str, message: Mapping[str, Any]) -> None:
     """Open a query for `message` and ring for its submission; refuse it, on record, otherwise."""
@@ -42,7 +45,7 @@ def _open(connection: Connection, house: House, request_id: UUID, ask: BalanceAs
 
 
 def _refuse(house: House, request_id: UUID, shortcode: Any, refused: RequestRefused) -> None:
-    named = shortcode if isinstance(shortcode, str) and shortcode.isprintable() else None
+    named = shortcode[:40] if isinstance(shortcode, str) and shortcode.isprintable() else None
     with house.database.transaction() as connection:
-        queries.refuse_request(connection, request_id, named, str(refused))
+        queries.refuse_request(connection, request_id, named, str(refused)[:_LONGEST_REFUSAL])
     logger.warning("request %s refused: %s", request_id, refused)

@@ -13,6 +13,7 @@ from mpesa_balance.errors import (
     DarajaThrottled,
     DarajaTokenInvalid,
     DarajaUnclear,
+    Unavailable,
 )
 from mpesa_balance.queries import Ending
 from worker.credentials import security_credential
@@ -20,6 +21,9 @@ from worker.daraja import Acknowledgement
 from worker.house import House
 
 logger = logging.getLogger(__name__)
+
+#: What came back, or what of ours kept us from asking.
+Outcome = Acknowledgement | DarajaError | Unavailable
 
 
 def submit(house: House, query_id: UUID) -> None:
@@ -36,10 +40,10 @@ def submit(house: House, query_id: UUID) -> None:
         return
     outcome = _ask(house, attempt)
     with house.database.transaction() as connection:
-        _Outcome(house, connection, attempt).record(outcome)
+        _Record(house, connection, attempt).outcome(outcome)
 
 
-def _ask(house: House, attempt: Attempt) -> Acknowledgement | DarajaError:
+def _ask(house: House, attempt: Attempt) -> Outcome:
     """Daraja's answer as a value, with one fresh token where the shared one was not accepted."""
     try:
         body = _request_body(house, attempt)
@@ -48,7 +52,7 @@ def _ask(house: House, attempt: Attempt) -> Acknowledgement | DarajaError:
             return house.daraja.ask(attempt.app, token, body)
         except DarajaTokenInvalid:
             return house.daraja.ask(attempt.app, house.tokens.replace(attempt.app, token), body)
-    except DarajaError as error:
+    except (DarajaError, Unavailable) as error:
         return error
 
 
@@ -67,14 +71,14 @@ def _request_body(house: House, attempt: Attempt) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Record:
     """Records the outcome of one attempt in one transaction."""
 
     house: House
     connection: Connection
     attempt: Attempt
 
-    def record(self, outcome: Acknowledgement | DarajaError) -> None:
+    def outcome(self, outcome: Outcome) -> None:
         if isinstance(outcome, Acknowledgement):
             self._acknowledged(outcome)
         elif isinstance(outcome, DarajaUnclear):
@@ -83,9 +87,14 @@ class _Outcome:
         elif isinstance(outcome, DarajaRefused):
             self._answered(attempts.REFUSED, outcome)
             self._fail(outcome)
-        else:
+        elif isinstance(outcome, DarajaError):
             self._answered(attempts.NOT_TAKEN, outcome)
             self._try_again(outcome)
+        else:
+            # Nothing was sent, and that was our fault: it counts for nothing and fails no query.
+            wait = self.house.settings.submission_backoff[0]
+            attempts.withdraw(self.connection, self.attempt.id, wait)
+            logger.warning("query %s was not submitted: %s", self.attempt.query_id, outcome)
 
     def _acknowledged(self, taken: Acknowledgement) -> None:
         answer = Answer(

@@ -15,6 +15,8 @@ from worker.house import house
 PATIENT: Final[dict[str, Any]] = {
     "autoretry_for": (Unavailable,),
     "max_retries": None,
+    # Also the wait after a worker was killed under a task; Celery's own is three minutes.
+    "default_retry_delay": 5,
     "retry_backoff": 1,
     "retry_backoff_max": 30,
     "retry_jitter": True,

@@ -17,14 +17,14 @@ class SimulatorSettings:
     """Who may ask, and how the simulator behaves. Times are in seconds; port 0 takes a free one."""
 
     host: str = "127.0.0.1"
-    port: int = 0
+    port: int = 8081
     consumer_key: str = field(default="simulator-key", repr=False)
     consumer_secret: str = field(default="simulator-secret", repr=False)
     initiator: str = "testapi"
     initiator_password: str = field(default="Simulated1!", repr=False)
     token_seconds: int = 3599
     callback_delay: float = 1.0
-    seed: int = 254
+    seed: int = 2026
     key_file: Path | None = None
 
 

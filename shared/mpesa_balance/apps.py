@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from mpesa_balance.certificates import public_key
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound, RequestRefused
 from mpesa_balance.sealing import Sealer
@@ -50,6 +51,8 @@ def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = Fal
         wrong.append("a production app must use https://")
     if wrong:
         raise RequestRefused(wrong)
+    if app.certificate is not None:
+        public_key(app.certificate)
     row = {
         "name": app.name,
         "environment": app.environment,

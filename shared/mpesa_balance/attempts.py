@@ -93,6 +93,11 @@ def answer(connection: Connection, attempt_id: UUID, given: Answer) -> None:
     connection.execute(_ANSWER, row)
 
 
+def withdraw(connection: Connection, attempt_id: UUID, seconds: float) -> None:
+    """Take back an attempt for which nothing was sent; the next may begin after `seconds`."""
+    connection.execute(_WITHDRAW, {"id": attempt_id, "seconds": seconds})
+
+
 def try_again_after(connection: Connection, query_id: UUID, seconds: float) -> None:
     """Let the next attempt of a pending query begin after `seconds`."""
     connection.execute(_TRY_AGAIN_AFTER, {"query_id": query_id, "seconds": seconds})
@@ -132,13 +137,23 @@ _BEGIN: Final = """
     SELECT attempts AS number, shortcode, remarks FROM taken
 """
 
+#: What is said after a callback has proved the attempt does not take that back.
 _ANSWER: Final = """
     UPDATE submission_attempts SET
         state = %(state)s, answered_at = now(), http_status = %(http_status)s,
         code = %(code)s, description = %(description)s,
         originator_conversation_id = %(originator_conversation_id)s,
         conversation_id = %(conversation_id)s
-    WHERE id = %(id)s
+    WHERE id = %(id)s AND (state <> 'acknowledged' OR %(state)s = 'acknowledged')
+"""
+
+_WITHDRAW: Final = """
+    WITH withdrawn AS (
+        DELETE FROM submission_attempts WHERE id = %(id)s AND state = 'sending' RETURNING query_id
+    )
+    UPDATE balance_queries q SET
+        attempts = attempts - 1, next_attempt_at = now() + make_interval(secs => %(seconds)s)
+    FROM withdrawn WHERE q.id = withdrawn.query_id AND q.state = 'pending'
 """
 
 _TRY_AGAIN_AFTER: Final = """

@@ -47,7 +47,6 @@ DEFAULT_REMARKS: Final = "Account balance query"
 
 _SHORTCODE = re.compile(r"[0-9]{5,12}", re.ASCII)
 _REMARKS = re.compile(r"[A-Za-z0-9 .,:;/()_+-]{2,100}", re.ASCII)
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ def _check_remarks(value: object) -> str | None:
 
 
 def _check_label(name: str, value: object) -> str | None:
-    if value is None or (isinstance(value, str) and _PRINTABLE.fullmatch(value)):
+    if value is None or (isinstance(value, str) and value.isprintable() and 0 < len(value) <= 200):
         return None
     return f"{name} must be a string of 1 to 200 printable characters"
 

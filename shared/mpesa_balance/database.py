@@ -39,6 +39,15 @@ _CONNECT: Final[dict[str, Any]] = {
 }
 
 
+#: What passes by itself: Postgres is away, restarting, or still the standby of a failover.
+_PASSING: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    PoolTimeout,
+)
+
+
 class Database:
     """The house's Postgres. Cheap to make; connects at the first transaction."""
 
@@ -48,6 +57,7 @@ class Database:
         self._application = application
         self._pool: ConnectionPool[Connection] | None = None
         self._owner: int | None = None
+        self._inherited: ConnectionPool[Connection] | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -55,9 +65,9 @@ class Database:
         try:
             with self._opened().connection() as connection:
                 yield connection
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise SchemaOutdated("The database is not migrated: run `mpesa-balance migrate`") from error
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except _PASSING as error:
             raise DatabaseUnavailable(describe(error)) from error
 
     def close(self) -> None:
@@ -68,7 +78,10 @@ class Database:
 
     def _opened(self) -> ConnectionPool[Connection]:
         # A pool that crosses a fork hands one connection to two processes and returns wrong rows.
-        if self._pool is None or self._owner != os.getpid():
+        if self._pool is not None and self._owner != os.getpid():
+            # Left alone for ever: its threads did not come along, and waiting for them takes seconds.
+            self._inherited, self._pool = self._pool, None
+        if self._pool is None:
             self._pool, self._owner = self._new_pool(), os.getpid()
         return self._pool
 

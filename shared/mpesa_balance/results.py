@@ -45,7 +45,7 @@ class Result:
     def raw_balance(self) -> str | None:
         """The AccountBalance value as M-PESA sent it."""
         value = self.parameters.get("AccountBalance")
-        return value if isinstance(value, str) else None
+        return _storable(value) if isinstance(value, str) else None
 
     @property
     def completed_at(self) -> datetime | None:
@@ -178,11 +178,14 @@ def _keyed(items: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    # NUL is legal in JSON and in no text column, so it is shown as the sign for it.
     if value is None or isinstance(value, dict | list):
         return None
-    text = str(value).strip().replace("\x00", "\u2400").encode("utf-8", "replace").decode()
-    return text[:_LONGEST_TEXT] or None
+    return _storable(str(value).strip())[:_LONGEST_TEXT] or None
+
+
+def _storable(text: str) -> str:
+    """The text with the sign for NUL and "?" for half characters: legal in JSON, in no column."""
+    return text.replace("\x00", "\u2400").encode("utf-8", "replace").decode()
 
 
 def _instant(value: Any) -> datetime | None:

@@ -79,10 +79,14 @@ class Reader:
         #: Every setting that was read, with its default as text (None where there is none).
         self.read: dict[str, str | None] = {}
 
+    def database_url(self) -> str:
+        """DATABASE_URL."""
+        return self._value("DATABASE_URL", _url("postgresql", "postgres"))
+
     def database(self) -> DatabaseSettings:
         """DATABASE_URL, SEALING_KEYS, DATABASE_POOL_SIZE."""
         return DatabaseSettings(
-            database_url=self._value("DATABASE_URL", _url("postgresql", "postgres")),
+            database_url=self.database_url(),
             sealer=self._value("SEALING_KEYS", parse_sealer),
             pool_size=self._whole("DATABASE_POOL_SIZE", 4, at_least=1),
         )

@@ -115,6 +115,7 @@ def test_migrate_says_what_it_did(environment: dict[str, str], empty_database_ur
     there = environment | {"DATABASE_URL": empty_database_url}
     assert run(there, "migrate").stdout == "Applied 0001.initial.\n"
     assert run(there, "migrate").stdout == "The database is up to date.\n"
+    assert json.loads(run(there, "migrate", "--json").stdout) == {"applied": []}
 
 
 def test_a_query_that_nobody_takes_up_says_where_to_look(environment: dict[str, str], house: House) -> None:
@@ -216,8 +217,8 @@ def test_a_port_that_is_taken_is_said_by_the_simulator(valkey: object) -> None:
     assert "choose another --port" in line
 
 
-def test_a_stack_whose_settings_are_wrong_does_not_start(tmp_path: Path) -> None:
-    done = run({"SEALING_KEYS": "nonsense"}, "up", "--state-dir", str(tmp_path / "state"))
+def test_a_stack_whose_settings_are_wrong_does_not_start(folder: Path) -> None:
+    done = run({"SEALING_KEYS": "nonsense"}, "up", "--state-dir", str(folder / "state"))
     assert done.returncode == 78
     assert "SEALING_KEYS must be id:key" in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import samples
+from tests.conftest import private_folder
 from tests.e2e.running import Stack, running
 from tests.fakes import FakeDaraja, fake_daraja, json_reply
 
@@ -20,9 +21,9 @@ def daraja() -> Iterator[FakeDaraja]:
 
 
 @pytest.fixture(scope="module")
-def stack(daraja: FakeDaraja, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(daraja: FakeDaraja) -> Iterator[Stack]:
     """A stack that asks the fake, which a person registered as he would register Daraja."""
-    with running(tmp_path_factory.mktemp("samples") / "state", "--daraja-url", daraja.url) as stack:
+    with private_folder() as folder, running(folder / "state", "--daraja-url", daraja.url) as stack:
         app = ("apps", "add", "fake", "--environment", "sandbox", "--base-url", daraja.url)
         secrets = {"MPESA_CONSUMER_KEY": "key", "MPESA_CONSUMER_SECRET": "secret"}
         assert stack.command(*app, **secrets).returncode == 0

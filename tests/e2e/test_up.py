@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from ops.stack.programs import CHECKOUT
-from tests.conftest import Postgres
+from tests.conftest import Postgres, private_folder
 from tests.e2e.running import COMMAND, Stack, is_alive, running, start
 from tests.fakes import eventually
 
@@ -44,8 +44,8 @@ print(first)
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp("up") / "state") as stack:
+def stack() -> Iterator[Stack]:
+    with private_folder() as folder, running(folder / "state") as stack:
         yield stack
 
 
@@ -229,36 +229,36 @@ def test_no_secret_is_in_any_command_line(stack: Stack) -> None:
     assert not any(value in shown for value in secrets.values())
 
 
-def test_ctrl_c_stops_everything_and_the_data_survives(tmp_path: Path) -> None:
-    with running(tmp_path / "state") as first:
+def test_ctrl_c_stops_everything_and_the_data_survives(folder: Path) -> None:
+    with running(folder / "state") as first:
         answer = first.query()
         everything = first.processes()
         assert first.interrupt() == 0
     assert first.processes() == []
     assert not any(is_alive(process) for process in everything)
-    assert not (tmp_path / "state" / "stack.env").exists()
-    with running(tmp_path / "state") as second:
+    assert not (folder / "state" / "stack.env").exists()
+    with running(folder / "state") as second:
         assert status(second, answer["request_id"])["accounts"] == answer["accounts"]
         assert second.query()["state"] == "completed"
 
 
-def test_what_a_killed_stack_left_behind_is_ended_by_the_next(tmp_path: Path) -> None:
-    with running(tmp_path / "state") as first:
+def test_what_a_killed_stack_left_behind_is_ended_by_the_next(folder: Path) -> None:
+    with running(folder / "state") as first:
         left = [process for process in first.processes() if process.name() != "postgres"]
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         assert any(is_alive(process) for process in left)
-    with running(tmp_path / "state") as second:
+    with running(folder / "state") as second:
         assert not any(is_alive(process) for process in left)
         assert second.query()["state"] == "completed"
     assert second.processes() == []
 
 
 def test_given_servers_are_used_and_nothing_is_embedded(
-    postgres: Postgres, empty_database_url: str, broker_url: str, tmp_path: Path
+    postgres: Postgres, empty_database_url: str, broker_url: str, folder: Path
 ) -> None:
     given = {"DATABASE_URL": empty_database_url, "BROKER_URL": broker_url}
-    with running(tmp_path / "state", environment=given) as stack:
+    with running(folder / "state", environment=given) as stack:
         assert {name: stack.env[name] for name in given} == given
         assert stack.query()["state"] == "completed"
         assert not (stack.state_dir / "postgres").exists()
@@ -267,9 +267,9 @@ def test_given_servers_are_used_and_nothing_is_embedded(
         assert connection.execute("SELECT count(*) FROM balances").fetchone() == (1,)
 
 
-def test_a_stack_without_its_given_database_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_stack_without_its_given_database_says_so_and_leaves_nothing(folder: Path) -> None:
     gone = {"DATABASE_URL": "postgresql://x:hunter2@127.0.0.1:1/x"}
-    stack = start(tmp_path / "state", environment=gone)
+    stack = start(folder / "state", environment=gone)
     assert stack.process.wait(timeout=60) == 6
     assert "Check that it runs" in stack.log
     assert "Traceback" not in stack.log
@@ -277,21 +277,21 @@ def test_a_stack_without_its_given_database_says_so_and_leaves_nothing(tmp_path:
     assert stack.processes() == []
 
 
-def test_the_demo_prints_the_accounts_and_ends_well(tmp_path: Path) -> None:
+def test_the_demo_prints_the_accounts_and_ends_well(folder: Path) -> None:
     done = subprocess.run(
-        (*COMMAND, "demo", "--state-dir", str(tmp_path / "state")),
+        (*COMMAND, "demo", "--state-dir", str(folder / "state")),
         capture_output=True,
         text=True,
         timeout=90,
     )
     assert done.returncode == 0, done.stderr
     assert "Working Account" in done.stdout
-    assert Stack(tmp_path / "state", None).processes() == []  # type: ignore[arg-type]
+    assert Stack(folder / "state", None).processes() == []  # type: ignore[arg-type]
 
 
-def test_a_demo_that_cannot_run_says_why(tmp_path: Path) -> None:
+def test_a_demo_that_cannot_run_says_why(folder: Path) -> None:
     done = subprocess.run(
-        (*COMMAND, "demo", "--state-dir", str(tmp_path / "state")),
+        (*COMMAND, "demo", "--state-dir", str(folder / "state")),
         env={**os.environ, "BROKER_URL": "redis://127.0.0.1:1/0"},
         capture_output=True,
         text=True,

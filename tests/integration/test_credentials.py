@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from mpesa_balance.apps import App
-from mpesa_balance.errors import MpesaBalanceError
+from mpesa_balance.errors import RequestRefused
 from mpesa_balance.shortcodes import PASSWORD, SECURITY_CREDENTIAL, Shortcode
 from ops.simulator.keys import KeyPair
 from worker.credentials import security_credential
@@ -52,5 +52,5 @@ def test_a_ready_made_credential_is_passed_on_as_it_is() -> None:
 
 
 def test_a_file_that_is_no_certificate_says_so() -> None:
-    with pytest.raises(MpesaBalanceError, match="neither PEM nor DER"):
+    with pytest.raises(RequestRefused, match="neither PEM nor DER"):
         security_credential(entry(), app(certificate=b"hello"))

@@ -1,14 +1,16 @@
 """Putting a query to Daraja: what is sent, and what becomes of each class of answer."""
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+import redis
 
 from mpesa_balance import queries, shortcodes
 from mpesa_balance.queries import Ending
 from tests import samples
 from tests.fakes import FakeDaraja, Reply, json_reply
-from tests.integration.answers import row, rows
+from tests.integration.answers import record, row, rows, success
 from worker.house import House
 from worker.submission import submit
 
@@ -230,3 +232,34 @@ def test_a_house_with_other_keys_says_which_key_is_missing_and_sends_nothing(
     with pytest.raises(SealBroken, match="add that key to SEALING_KEYS"):
         submit(house, query_id)
     assert (state(house), attempt_states(house), daraja.queries) == ("pending", [], [])
+
+
+def test_a_fault_of_ours_before_anything_was_sent_counts_for_nothing(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    away = redis.Redis.from_url("redis://127.0.0.1:1", socket_timeout=1)
+    submit(replace(house, tokens=replace(house.tokens, store=away)), query_id)
+    assert (state(house), attempt_states(house), daraja.queries) == ("pending", [], [])
+    assert 0 < seconds_to_next(house) <= house.settings.submission_backoff[0]
+    due_now(house)
+    submit(house, query_id)
+    assert row(house, "SELECT number, state FROM submission_attempts") == {
+        "number": 1,
+        "state": "acknowledged",
+    }
+
+
+def test_a_callback_that_came_first_is_not_taken_back_by_an_answer_that_was_lost(
+    house: House, query_id: UUID, daraja: FakeDaraja, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = type(house.daraja).ask
+
+    def result_first(*arguments: object) -> object:
+        attempt_id = row(house, "SELECT id FROM submission_attempts")["id"]
+        record(house, attempt_id, success())
+        return ask(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(house.daraja), "ask", result_first)
+    daraja.replies.append(Reply(200, b'{"Conv'))
+    submit(house, query_id)
+    assert (state(house), attempt_states(house)) == ("completed", ["acknowledged"])

@@ -5,7 +5,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import click
-from rich.console import Console
 
 from mpesa_balance import history, shortcodes
 from mpesa_balance.cli import output
@@ -43,10 +42,10 @@ def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: 
         request_id = client.request_balance(shortcode, **given)
     if wait:
         _finish(_wait(database, request_id, timeout), json_output)
-    elif json_output:
-        output.write_json({"request_id": str(request_id), "shortcode": shortcode})
     else:
-        click.echo(f"Asked. Follow it with: mpesa-balance status {request_id}")
+        document = {"request_id": str(request_id), "shortcode": shortcode}
+        sentence = f"Asked. Follow it with: mpesa-balance status {request_id}"
+        output.report(sentence, document, json_output)
 
 
 @click.command()
@@ -95,15 +94,14 @@ def _database() -> Database:
 def _wait(database: Database, request_id: UUID, timeout: int) -> Standing:
     """Poll until the request is answered, showing how it stands. Raises Unavailable in the end."""
     ends = time.monotonic() + timeout
-    # Progress is for people; a program reads standard output only.
-    with Console(stderr=True).status("asked: waiting for a worker") as progress:
+    with output.Progress("asked: waiting for a worker") as progress:
         while time.monotonic() < ends:
             with database.transaction() as connection:
                 standing = history.of_request(connection, database.sealer, request_id)
+            if standing is not None and not standing.is_open:
+                return standing
             if standing is not None:
-                if not standing.is_open:
-                    return standing
-                progress.update(f"{standing.state}: waiting for M-PESA")
+                progress.show(f"{standing.state}: waiting for M-PESA")
             time.sleep(_POLL_SECONDS)
     raise Unavailable(
         f"no answer within {timeout} s: see `mpesa-balance status {request_id}`, and whether workers run"

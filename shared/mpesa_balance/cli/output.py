@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import click
 from rich.console import Console
@@ -15,6 +15,14 @@ from mpesa_balance.history import Event, Standing
 from mpesa_balance.results import EAST_AFRICA
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Write JSON.")
+
+
+def report(sentence: str, document: Any, json_output: bool) -> None:
+    """What was done: a sentence for people, a document for programs."""
+    if json_output:
+        write_json(document)
+    else:
+        click.echo(sentence)
 
 
 def write_json(document: Any) -> None:
@@ -68,6 +76,32 @@ def write_timeline(events: Iterable[Event]) -> None:
 def moment(instant: datetime | None) -> str:
     """An instant as people in Kenya read it; empty for none."""
     return f"{instant.astimezone(EAST_AFRICA):%Y-%m-%d %H:%M:%S} EAT" if instant else ""
+
+
+class Progress:
+    """How something stands while it is waited for, on standard error: programs read the other.
+
+    A terminal shows it in one line that moves; elsewhere each change is a line of its own.
+    """
+
+    def __init__(self, first: str) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status(first)
+        self._shown = first
+
+    def show(self, text: str) -> None:
+        """Show how it stands now."""
+        if text != self._shown and not self._console.is_terminal:
+            self._console.print(text)
+        self._shown = text
+        self._status.update(text)
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
 
 
 def _account_row(account: Account) -> tuple[str, ...]:

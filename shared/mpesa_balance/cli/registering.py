@@ -31,6 +31,7 @@ def apps_group() -> None:
 @click.option("--consumer-key-file", type=_FILE, help="Else MPESA_CONSUMER_KEY, else a prompt.")
 @click.option("--consumer-secret-file", type=_FILE, help="Else MPESA_CONSUMER_SECRET, else a prompt.")
 @click.option("--replace", is_flag=True, help="Change an app that is registered already.")
+@output.as_json
 def add_app(
     name: str,
     environment: str,
@@ -39,6 +40,7 @@ def add_app(
     consumer_key_file: Path | None,
     consumer_secret_file: Path | None,
     replace: bool,
+    json_output: bool,
 ) -> None:
     """Register a Daraja app under NAME (lowercase letters, digits and hyphens)."""
     app = App(
@@ -52,7 +54,7 @@ def add_app(
     database = _database()
     with database.transaction() as connection:
         apps.add(connection, database.sealer, app, replace=replace)
-    click.echo(f"App {name} is registered.")
+    output.report(f"App {name} is registered.", _app_document(app), json_output)
 
 
 @apps_group.command("list")
@@ -62,7 +64,7 @@ def list_apps(json_output: bool) -> None:
     database = _database()
     with database.transaction() as connection:
         found = apps.every(connection, database.sealer)
-    rows = [{"name": app.name, "environment": app.environment, "base_url": app.base_url} for app in found]
+    rows = [_app_document(app) for app in found]
     if json_output:
         output.write_json(rows)
     else:
@@ -88,6 +90,7 @@ def shortcodes_group() -> None:
 @click.option("--password-file", type=_FILE, help="Else MPESA_INITIATOR_PASSWORD, else a prompt.")
 @click.option("--security-credential-file", type=_FILE, help="A ready-made credential instead.")
 @click.option("--replace", is_flag=True, help="Change a shortcode that is registered already.")
+@output.as_json
 def add_shortcode(
     shortcode: str,
     app: str,
@@ -96,6 +99,7 @@ def add_shortcode(
     password_file: Path | None,
     security_credential_file: Path | None,
     replace: bool,
+    json_output: bool,
 ) -> None:
     """Register SHORTCODE with the initiator who asks in its name."""
     if security_credential_file is not None:
@@ -115,7 +119,7 @@ def add_shortcode(
     database = _database()
     with database.transaction() as connection:
         shortcodes.add(connection, database.sealer, entry, replace=replace)
-    click.echo(f"Shortcode {shortcode} is registered.")
+    _report(f"Shortcode {shortcode} is registered.", shortcode, json_output)
 
 
 @shortcodes_group.command("list")
@@ -159,20 +163,34 @@ def show_shortcode(shortcode: str, json_output: bool) -> None:
 @shortcodes_group.command("suspend")
 @click.argument("shortcode")
 @click.option("--because", default="suspended by hand", show_default=True)
-def suspend_shortcode(shortcode: str, because: str) -> None:
+@output.as_json
+def suspend_shortcode(shortcode: str, because: str, json_output: bool) -> None:
     """Send nothing for SHORTCODE until it is resumed."""
     with _database().transaction() as connection:
         shortcodes.suspend(connection, shortcode, because)
-    click.echo(f"Shortcode {shortcode} is suspended.")
+    _report(f"Shortcode {shortcode} is suspended.", shortcode, json_output)
 
 
 @shortcodes_group.command("resume")
 @click.argument("shortcode")
-def resume_shortcode(shortcode: str) -> None:
+@output.as_json
+def resume_shortcode(shortcode: str, json_output: bool) -> None:
     """Let queries for SHORTCODE go on."""
     with _database().transaction() as connection:
         shortcodes.resume(connection, shortcode)
-    click.echo(f"Shortcode {shortcode} is resumed.")
+    _report(f"Shortcode {shortcode} is resumed.", shortcode, json_output)
+
+
+def _app_document(app: App) -> dict[str, str]:
+    return {"name": app.name, "environment": app.environment, "base_url": app.base_url}
+
+
+def _report(sentence: str, shortcode: str, json_output: bool) -> None:
+    """What was done to a shortcode, and how it stands now."""
+    database = _database()
+    with database.transaction() as connection:
+        entry = shortcodes.named(connection, database.sealer, shortcode)
+    output.report(sentence, _document(entry), json_output)
 
 
 def _document(entry: Shortcode) -> dict[str, Any]:

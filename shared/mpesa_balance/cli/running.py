@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from mpesa_balance import logs
+from mpesa_balance.cli import output
 from mpesa_balance.errors import MpesaBalanceError
 from mpesa_balance.sealing import new_key
 from mpesa_balance.settings import Reader, load
@@ -48,32 +49,34 @@ def up(**options: Any) -> None:
 
 @click.command()
 @_state_dir
-def demo(state_dir: Path) -> None:
+@output.as_json
+def demo(state_dir: Path, json_output: bool) -> None:
     """Bring the system up, ask for one balance, print it and stop."""
-    _program("ops.demo").demo(state_dir)
+    _program("ops.demo").demo(state_dir, json_output=json_output)
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8081, show_default=True)
-@click.option("--callback-delay", default=1.0, show_default=True, help="Seconds until a result is sent.")
-@click.option("--seed", default=254, show_default=True, help="What the balances are drawn from.")
-@click.option("--consumer-key", default="simulator-key", show_default=True)
-@click.option("--initiator", default="testapi", show_default=True)
+@click.option("--host", help="Where to listen; loopback by default.")
+@click.option("--port", type=int, help="8081 by default.")
+@click.option("--callback-delay", type=float, help="Seconds until a result is sent; 1 by default.")
+@click.option("--token-seconds", type=int, help="How long an access token lives; 3599 by default.")
+@click.option("--seed", type=int, help="What the balances are drawn from.")
+@click.option("--consumer-key", help="The app's key; simulator-key by default.")
+@click.option("--initiator", help="Who may ask; testapi by default.")
 @click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="Keeps its key pair.")
 def simulator(**options: Any) -> None:
     """Run a Daraja on loopback that answers as the real one does.
 
-    SIMULATOR_CONSUMER_SECRET and SIMULATOR_INITIATOR_PASSWORD in the environment set its secrets.
+    Its secrets are simulator-secret and Simulated1! unless SIMULATOR_CONSUMER_SECRET and
+    SIMULATOR_INITIATOR_PASSWORD in the environment say otherwise. Register it with
+    `apps add simulator --environment sandbox --base-url ... --certificate ...`; its certificate is
+    at /simulator/certificate.
     """
     logs.configure()
     program = _program("ops.simulator.server")
-    secrets = {
-        name: os.environ[variable]
-        for name, variable in _SIMULATOR_SECRETS.items()
-        if variable in os.environ
-    }
-    settings = program.SimulatorSettings(**options, **secrets)
+    secrets = {name: os.environ.get(variable) for name, variable in _SIMULATOR_SECRETS.items()}
+    given = {name: value for name, value in (options | secrets).items() if value is not None}
+    settings = program.SimulatorSettings(**given)
     try:
         server = program.create_server(settings)
     except OSError as error:
@@ -83,13 +86,12 @@ def simulator(**options: Any) -> None:
 
 
 @click.command()
-def migrate() -> None:
+@output.as_json
+def migrate(json_output: bool) -> None:
     """Bring the database to the newest migration. Safe to run twice, and from two machines at once."""
-    applied = _program("ops.migrate").migrate(load(Reader.database).database_url)
-    for name in applied:
-        click.echo(f"Applied {name}.")
-    if not applied:
-        click.echo("The database is up to date.")
+    applied = _program("ops.migrate").migrate(load(Reader.database_url))
+    sentence = f"Applied {', '.join(applied)}." if applied else "The database is up to date."
+    output.report(sentence, {"applied": applied}, json_output)
 
 
 @click.group()
@@ -98,9 +100,11 @@ def keys() -> None:
 
 
 @keys.command("new")
-def new() -> None:
+@output.as_json
+def new(json_output: bool) -> None:
     """Print a fresh key: CALLBACK_KEYS takes it as it is, SEALING_KEYS as id:key."""
-    click.echo(new_key())
+    key = new_key()
+    output.report(key, {"key": key}, json_output)
 
 
 def _program(name: str) -> ModuleType:
