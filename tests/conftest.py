@@ -161,7 +161,8 @@ def daraja() -> Iterator[FakeDaraja]:
 @pytest.fixture
 def settings(database_url: str, broker_url: str, sealer: Sealer, signer: CallbackSigner) -> WorkerSettings:
     return WorkerSettings(
-        database=DatabaseSettings(database_url=database_url, sealer=sealer),
+        # Several threads of a race share it.
+        database=DatabaseSettings(database_url=database_url, sealer=sealer, pool_size=6),
         broker=BrokerSettings(broker_url=broker_url),
         callbacks=CallbackSettings(sealer=sealer, signer=signer),
         callback_base_url="http://127.0.0.1:1",
@@ -171,12 +172,15 @@ def settings(database_url: str, broker_url: str, sealer: Sealer, signer: Callbac
         daraja_timeout=2,
         token_margin=300,
         sweep_interval=5,
+        log_level="INFO",
     )
 
 
 @pytest.fixture
 def webhook_settings(settings: WorkerSettings) -> WebhookSettings:
-    return WebhookSettings(broker=settings.broker, callbacks=settings.callbacks, trusted_hops=0)
+    return WebhookSettings(
+        broker=settings.broker, callbacks=settings.callbacks, trusted_hops=0, log_level="INFO"
+    )
 
 
 class Bell:

@@ -12,8 +12,8 @@ from webhooks.views import blueprint, register_refusals
 
 def create_app(settings: WebhookSettings | None = None) -> Flask:
     """The application; without settings it reads them from the environment, or exits and says why."""
-    logs.configure()
     settings = settings or load_or_exit(Reader.webhooks)
+    logs.configure(settings.log_level)
     app = Flask("webhooks", static_folder=None)
     app.extensions["door"] = Door(settings.callbacks)
     app.extensions["publisher"] = Publisher(settings.broker)

@@ -16,7 +16,7 @@ from mpesa_balance.settings import CallbackSettings
 LONGEST_BODY: Final = 64 * 1024
 
 # A queue timeout can echo our own request. Its credential must not get into any store.
-_CREDENTIAL = re.compile(rb'("SecurityCredential"\s*:\s*")(?:[^"\\]|\\.)*"', re.IGNORECASE)
+_CREDENTIAL = re.compile(rb'("SecurityCredential"\s*:\s*")(?:[^"\\]|\\.)*"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 """What a callback's body must look like for Daraja to be told that it was understood."""
 
-from decimal import Decimal
 from typing import Any, Final
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 
 from mpesa_balance.callback_urls import RESULT, TIMEOUT
 from mpesa_balance.errors import CallbackUnreadable
-from mpesa_balance.results import read_json
+from mpesa_balance.results import read_code, read_json
 
 
 def _is_code(value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal) or value == "":
-        raise ValidationError("must be a code")
+    try:
+        read_code(value)
+    except CallbackUnreadable as error:
+        raise ValidationError(str(error)) from error
 
 
 class _Tolerant(Schema):

@@ -14,7 +14,7 @@ SETTINGS: Final = load_or_exit(Reader.worker)
 VISIBILITY_TIMEOUT: Final = 120
 
 # A receiver of this signal keeps Celery from configuring logging in its own way.
-signals.setup_logging.connect(lambda **_: logs.configure(), weak=False)
+signals.setup_logging.connect(lambda **_: logs.configure(SETTINGS.log_level), weak=False)
 
 app = Celery("mpesa-balance", broker=SETTINGS.broker.broker_url, include=["worker.tasks"])
 
@@ -33,6 +33,8 @@ app.conf.update(
         "socket_keepalive": True,
         # A half-open connection is noticed only if both this and the timeout are set.
         "health_check_interval": 5,
+        # A message whose queue is not known is kept for people to look at, not dropped.
+        "deadletter_queue": contract.UNROUTABLE_QUEUE,
     },
     # Redis may start after us, and may come back after any time.
     broker_connection_retry_on_startup=True,
@@ -50,15 +52,17 @@ app.conf.update(
     result_accept_content=["json"],
     # A message is done when its work is committed, not when it was fetched.
     task_acks_late=True,
-    # A killed child's message is tried again, a bounded number of times.
+    # A killed child's message is tried again, a few seconds later.
     task_reject_on_worker_lost=False,
     task_retry_on_worker_lost=True,
-    # What fails is rung again from Postgres; leaving it in Redis would run it for ever.
+    # Faults that pass are tried again by the tasks' own policy. What fails otherwise would fail
+    # for ever: queries are rung again from Postgres, and the log says what became of the rest.
     task_acks_on_failure=True,
     task_acks_on_timeout=True,
     # No message waits in one worker's memory while another is idle.
     worker_prefetch_multiplier=1,
-    # Longer than Daraja's deadline twice over (a token and a query), shorter than the visibility.
+    # A token and a query, both twice at Daraja's deadline, fit into the first. A submission that is
+    # cut off by either is taken up again after its grace, which is longer than both.
     task_soft_time_limit=45,
     task_time_limit=60,
     # On SIGTERM (with REMAP_SIGTERM=SIGQUIT) running tasks get this long, then go back to the queue.

@@ -62,7 +62,9 @@ def _judge(
     attempts.answered_by_callback(connection, delivery.attempt_id)
     judgement = _Judgement(connection, sealer, delivery, callback_id, submitted)
     try:
-        return judgement.timeout() if delivery.kind == TIMEOUT else judgement.result()
+        # The seal proves that it came through our door, whatever its bytes say.
+        payload = sealer.open(delivery.payload, delivery.place)
+        return judgement.timeout() if delivery.kind == TIMEOUT else judgement.result(payload)
     except (CallbackUnreadable, SealBroken) as error:
         return Disposition.UNREADABLE, str(error)
 
@@ -84,8 +86,8 @@ class _Judgement:
             return Disposition.APPLIED, None
         return Disposition.NOTED, "the query had ended before"
 
-    def result(self) -> Verdict:
-        result = read_result(self.sealer.open(self.delivery.payload, self.delivery.place))
+    def result(self, payload: bytes) -> Verdict:
+        result = read_result(payload)
         known = self.submitted.originator_conversation_id, self.submitted.conversation_id
         if result.has_ids_other_than(*known):
             return Disposition.UNMATCHED, "its conversation ids are not those of its attempt"
@@ -103,7 +105,6 @@ class _Judgement:
                 self.connection,
                 self.sealer,
                 query_id,
-                self.submitted.shortcode,
                 self.callback_id,
                 balance,
                 result.raw_balance,

@@ -13,13 +13,11 @@ from mpesa_balance.errors import (
     CredentialsRefused,
     DarajaError,
     DarajaRefused,
-    DarajaThrottled,
-    DarajaTokenInvalid,
     DarajaUnavailable,
     DarajaUnclear,
 )
-from mpesa_balance.result_codes import Action, action_for
 from worker.deadline import DeadlineAdapter
+from worker.faults import code_of, fault, text_of
 
 #: Both paths: Daraja's Authorization and Account Balance pages.
 TOKEN_PATH: Final = "/oauth/v1/generate?grant_type=client_credentials"  # noqa: S105 - a path
@@ -27,6 +25,9 @@ QUERY_PATH: Final = "/mpesa/accountbalance/v1/query"
 
 #: Daraja's answers are under 1 KiB; what is longer is no answer of Daraja.
 _LONGEST_BODY: Final = 64 * 1024
+
+#: How long connecting to one address may take.
+_CONNECT_SECONDS: Final = 3.0
 
 #: How long a token is taken to live where Daraja's expires_in cannot be read.
 _DEFAULT_EXPIRY: Final = 60
@@ -105,15 +106,17 @@ class Daraja:
         token = document.get("access_token") if document else None
         if reply.status == requests.codes.ok and isinstance(token, str) and token:
             return Token(token, _seconds(document and document.get("expires_in")))
-        # A wrong consumer key is a 400 with an empty body.
-        if reply.status in (400, 401, 403):
+        # A wrong consumer key is a 400 with an empty body, or 400.008.01.
+        if reply.status == requests.codes.unauthorized or (
+            reply.status == requests.codes.bad_request and (not reply.body or document)
+        ):
             raise CredentialsRefused(
                 f"Daraja refused the consumer key or secret of app {app.name!r} "
                 f"(HTTP {reply.status}): correct them with `mpesa-balance apps add --replace`",
-                code=_code(document),
+                code=code_of(document),
                 http_status=reply.status,
             )
-        raise _fault(reply, document)
+        raise fault(reply.status, document)
 
     def ask(self, app: App, token: str, body: dict[str, str]) -> Acknowledgement:
         """Put a query to Daraja.
@@ -125,7 +128,7 @@ class Daraja:
         reply = self._exchange("POST", app.base_url + QUERY_PATH, headers=headers, json=body)
         document = reply.document()
         if not requests.codes.ok <= reply.status < requests.codes.multiple_choices:
-            raise _fault(reply, document)
+            raise fault(reply.status, document)
         if document is None and not reply.body.lstrip().startswith(b"{"):
             # The gateway in front of Daraja answers 200 with HTML, or with nothing, when it is busy.
             raise DarajaUnavailable("the answer is empty or a web page", http_status=reply.status)
@@ -136,7 +139,12 @@ class Daraja:
     def _exchange(self, method: str, url: str, **options: Any) -> _Reply:
         try:
             with self._session.request(
-                method, url, timeout=self._timeout, stream=True, allow_redirects=False, **options
+                method,
+                url,
+                timeout=(min(_CONNECT_SECONDS, self._timeout), self._timeout),
+                stream=True,
+                allow_redirects=False,
+                **options,
             ) as response:
                 return _Reply(response.status_code, _bounded_body(response))
         except _UNUSABLE_ADDRESS as error:
@@ -164,66 +172,23 @@ def _connection_fault(error: exceptions.RequestException) -> DarajaError:
 
 
 def _acknowledgement(reply: _Reply, document: dict[str, Any]) -> Acknowledgement:
-    code = _text(document.get("ResponseCode"))
+    code = text_of(document.get("ResponseCode"))
     # Seen in the wild: OriginatorCoversationID.
-    originator = _text(document.get("OriginatorConversationID") or document.get("OriginatorCoversationID"))
-    conversation = _text(document.get("ConversationID"))
-    if _code(document) is not None and (code is None or code.strip("0")):
-        raise _fault(reply, document)
+    originator = text_of(
+        document.get("OriginatorConversationID") or document.get("OriginatorCoversationID")
+    )
+    conversation = text_of(document.get("ConversationID"))
+    if code_of(document) is not None and (code is None or code.strip("0")):
+        raise fault(reply.status, document)
     if code is None or not (originator or conversation):
         raise DarajaUnclear("the acknowledgement has no code or no id", http_status=reply.status)
     return Acknowledgement(
         originator_conversation_id=originator,
         conversation_id=conversation,
         code=code,
-        description=_text(document.get("ResponseDescription")),
+        description=text_of(document.get("ResponseDescription")),
         http_status=reply.status,
     )
-
-
-_FAULTS: Final[dict[Action, type[DarajaError]]] = {
-    Action.MINT_TOKEN: DarajaTokenInvalid,
-    Action.RETRY: DarajaUnavailable,
-    Action.RETRY_LATER: DarajaThrottled,
-    Action.REFUSE: DarajaRefused,
-    Action.SUSPEND: CredentialsRefused,
-}
-
-
-def _fault(reply: _Reply, document: dict[str, Any] | None) -> DarajaError:
-    """The fault in an answer that is no acceptance, by its code, its text and its status."""
-    code = _code(document)
-    text = _description(document)
-    action = action_for(code, text)
-    if code is None and action is Action.REFUSE:
-        action = _action_of_status(reply.status)
-    # Daraja repeats the token in the text of 401.002.01, so that text is not kept.
-    said = "the access token was not accepted" if action is Action.MINT_TOKEN else text
-    return _FAULTS[action](
-        said or f"HTTP {reply.status} without an explanation", code=code, http_status=reply.status
-    )
-
-
-def _action_of_status(status: int) -> Action:
-    if status == requests.codes.unauthorized:
-        return Action.MINT_TOKEN
-    retry = status == requests.codes.too_many_requests or status >= requests.codes.server_error
-    return Action.RETRY if retry else Action.REFUSE
-
-
-def _code(document: dict[str, Any] | None) -> str | None:
-    return _text((document or {}).get("errorCode")) or _text((document or {}).get("ResponseCode"))
-
-
-def _description(document: dict[str, Any] | None) -> str:
-    given = document or {}
-    return _text(given.get("errorMessage")) or _text(given.get("ResponseDescription")) or ""
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, dict | list | bool):
-        return None
-    return "".join(c for c in str(value).strip()[:1024] if c.isprintable()) or None
 
 
 def _seconds(value: Any) -> int:

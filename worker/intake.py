@@ -1,7 +1,7 @@
 """What callers ask becomes requests and queries, or a recorded refusal."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +17,13 @@ logger = logging.getLogger(__name__)
 _LONGEST_REFUSAL = 2000
 
 
-def open_request(house: House, task_id: str, message: Mapping[str, Any]) -> None:
+def open_request(
+    house: House, task_id: str, message: Mapping[str, Any], unnamed: Sequence[Any] = ()
+) -> None:
     """Open a query for `message` and ring for its submission; refuse it, on record, otherwise."""
     try:
-        ask = BalanceAsk.read(message)
+        # Positional arguments have no names, so they are none of those that a request takes.
+        ask = BalanceAsk.read({**message, **{f"argument {n}": None for n in range(len(unnamed))}})
     except RequestRefused as refused:
         # An ask that cannot be read has no key that could be trusted, so its task is its name.
         _refuse(house, contract.id_of_task(task_id), message.get("shortcode"), refused)
@@ -47,5 +50,6 @@ def _open(connection: Connection, house: House, request_id: UUID, ask: BalanceAs
 def _refuse(house: House, request_id: UUID, shortcode: Any, refused: RequestRefused) -> None:
     named = shortcode[:40] if isinstance(shortcode, str) and shortcode.isprintable() else None
     with house.database.transaction() as connection:
-        queries.refuse_request(connection, request_id, named, str(refused)[:_LONGEST_REFUSAL])
-    logger.warning("request %s refused: %s", request_id, refused)
+        is_new = queries.refuse_request(connection, request_id, named, str(refused)[:_LONGEST_REFUSAL])
+    if is_new:
+        logger.warning("request %s refused: %s", request_id, refused)

@@ -2,7 +2,10 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
+
+from kombu.utils.functional import retry_over_time
 
 from mpesa_balance import attempts, queries
 from mpesa_balance.attempts import Answer, Attempt
@@ -13,6 +16,7 @@ from mpesa_balance.errors import (
     DarajaThrottled,
     DarajaTokenInvalid,
     DarajaUnclear,
+    DatabaseUnavailable,
     Unavailable,
 )
 from mpesa_balance.queries import Ending
@@ -39,7 +43,20 @@ def submit(house: House, query_id: UUID) -> None:
         logger.info("query %s is not due for submission", query_id)
         return
     outcome = _ask(house, attempt)
+    # What Daraja said exists only here: a Postgres that is away for a moment must not lose it.
+    retry_over_time(
+        partial(_record, house, attempt, outcome),
+        DatabaseUnavailable,
+        max_retries=8,
+        interval_start=0.2,
+        interval_step=0.4,
+        interval_max=2,
+    )
+
+
+def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
     with house.database.transaction() as connection:
+        queries.lock(connection, attempt.query_id)
         _Record(house, connection, attempt).outcome(outcome)
 
 

@@ -6,14 +6,15 @@ from uuid import UUID
 from celery import Task
 
 from mpesa_balance import contract
-from mpesa_balance.errors import Unavailable
+from mpesa_balance.errors import SchemaOutdated, Unavailable
 from worker import callbacks, intake, submission, sweeper
 from worker.app import app
 from worker.house import house
 
-#: Faults of ours are tried again until they pass: soon at first, then every half minute.
+#: Faults of ours, a database that waits for its migration included, are tried again until they
+#: pass: soon at first, then every half minute.
 PATIENT: Final[dict[str, Any]] = {
-    "autoretry_for": (Unavailable,),
+    "autoretry_for": (Unavailable, SchemaOutdated),
     "max_retries": None,
     # Also the wait after a worker was killed under a task; Celery's own is three minutes.
     "default_retry_delay": 5,
@@ -27,9 +28,9 @@ PERIODIC: Final[dict[str, Any]] = {"max_retries": 0}
 
 
 @app.task(bind=True, name=contract.REQUEST_BALANCE, **PATIENT)
-def request_balance(self: "Task[Any, Any]", **ask: Any) -> None:
+def request_balance(self: "Task[Any, Any]", *unnamed: Any, **ask: Any) -> None:
     """Open a query for what was asked, or record why it cannot be done."""
-    intake.open_request(house(), str(self.request.id), ask)
+    intake.open_request(house(), str(self.request.id), ask, unnamed)
 
 
 @app.task(name=contract.SUBMIT_QUERY, **PATIENT)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import redis
+from redis.exceptions import LockError
 
 from mpesa_balance import apps
 from mpesa_balance.apps import App
@@ -19,8 +20,8 @@ logger = logging.getLogger(__name__)
 #: A token is not used in its last seconds: it must still be good when Daraja looks at it.
 _SPARE_SECONDS: Final = 30
 
-#: A minter that died gives the lock back after this long; minting takes at most Daraja's deadline.
-_LOCK_SECONDS: Final = 30
+#: A minter that died gives the lock back after this long; minting takes Daraja's deadline at most.
+_LOCK_SECONDS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class _RedisFaults:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LockError):
+            raise BrokerUnavailable("another worker is minting a token and is not done yet") from error
         if isinstance(error, redis.RedisError):
             raise BrokerUnavailable(f"Redis cannot be used for tokens: {error}") from error
 

@@ -133,6 +133,7 @@ CREATE TABLE callbacks (
 COMMENT ON COLUMN callbacks.attempt_id IS 'From the signed address; no foreign key, because a restored backup may have lost the attempt.';
 COMMENT ON COLUMN callbacks.digest IS 'Keyed by the address''s token: equal for equal bytes, and useless for guessing them.';
 COMMENT ON COLUMN callbacks.payload IS 'Sealed: the bytes as they came.';
+COMMENT ON COLUMN callbacks.deliveries IS 'How often these bytes were recorded: Daraja''s deliveries, and our own repetitions.';
 COMMENT ON COLUMN callbacks.received_at IS 'By the clock of the webhook host.';
 CREATE INDEX callbacks_inbox ON callbacks (recorded_at) WHERE disposition IN ('conflict', 'unmatched', 'unreadable');
 
@@ -142,10 +143,12 @@ CREATE TABLE balances (
     callback_id bigint NOT NULL REFERENCES callbacks (id),
     document bytea NOT NULL,
     warnings text[] NOT NULL,
+    as_of timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT now()
 );
+COMMENT ON COLUMN balances.as_of IS 'When M-PESA says that the balances stood so, or when they were asked for; a late result is older than it came.';
 COMMENT ON COLUMN balances.document IS 'Sealed: {"accounts": [...], "raw": "..."} with decimal strings.';
-CREATE INDEX balances_of_shortcode ON balances (shortcode, recorded_at DESC);
+CREATE INDEX balances_of_shortcode ON balances (shortcode, as_of DESC);
 
 CREATE TABLE query_events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -14,15 +14,16 @@ from typing import IO
 from mpesa_balance.errors import MpesaBalanceError
 
 
-def claim(usual: int, held: ExitStack) -> int:
-    """A port for this stack alone, for as long as `held` is open."""
-    for port in (usual, *(free_port() for _ in range(10))):
+def claim(usual: int, held: ExitStack, *, wanted: int = 0) -> int:
+    """A port for this stack alone, for as long as `held` is open; the one that is wanted, or none."""
+    for port in (wanted,) if wanted else (usual, *(free_port() for _ in range(10))):
         lock = _locked(port)
         if lock is not None:
             held.enter_context(lock)
             if _is_free(port):
                 return port
-    raise MpesaBalanceError("no TCP port is free on 127.0.0.1")
+    taken = f"port {wanted} is taken" if wanted else "no TCP port is free on 127.0.0.1"
+    raise MpesaBalanceError(f"{taken}: choose another, or stop what listens there")
 
 
 def free_port() -> int:
@@ -48,7 +49,7 @@ def _locked(port: int) -> IO[str] | None:
     try:
         lock = (Path(tempfile.gettempdir()) / f"mpesa-balance-port-{port}.lock").open("a")
     except OSError:
-        # Another user's stack has it.
+        # Another user's stack has it, or had it once.
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

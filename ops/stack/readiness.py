@@ -36,9 +36,10 @@ def wait_for(broker_url: str, pages: dict[str, str]) -> None:
 def _answers(address: str) -> bool:
     try:
         # Flower answers 401 to whoever has no password, and that is an answer.
-        return bool(requests.get(address, timeout=2).status_code < requests.codes.server_error)
+        status = requests.get(address, timeout=2).status_code
     except requests.RequestException:
         return False
+    return status in (requests.codes.ok, requests.codes.unauthorized)
 
 
 def _workers_answer(broker_url: str) -> bool:

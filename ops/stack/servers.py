@@ -61,6 +61,18 @@ def redis(directory: Path, port: int, password: str) -> Iterator[str]:
         server.stop()
 
 
+def answers(variable: str, url: str) -> bool:
+    """Whether the server that DATABASE_URL or BROKER_URL names takes a connection now."""
+    try:
+        if variable == "DATABASE_URL":
+            psycopg.connect(url, connect_timeout=2).close()
+        else:
+            redis_client.Redis.from_url(url, socket_timeout=2, retry=None).ping()
+    except (psycopg.OperationalError, redis_client.RedisError):
+        return False
+    return True
+
+
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """What is started here does not see Ctrl-C: it stops after the programs that need it."""

@@ -21,9 +21,12 @@ MARK: Final = "MPESA_BALANCE_STACK_PROCESS"
 
 ENV_FILE: Final = "stack.env"
 
+#: Where the embedded Valkey keeps its data, below the state directory.
+REDIS_FOLDER: Final = "redis"
+
 
 class StateDirectory:
-    """Where a stack keeps its data between runs. Private to its owner."""
+    """Where a stack keeps its data between runs. What is secret in it is private to its owner."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -83,7 +86,7 @@ class StateDirectory:
         try:
             if process.name().startswith("valkey"):
                 # It writes its title over its environment, and runs in its data directory.
-                return Path(process.cwd()).is_relative_to(self.path)
+                return Path(process.cwd()) == self.path / REDIS_FOLDER
             marked = process.environ().get(MARK) == str(self.path)
             # Postgres is found by its own pid file, and must not be ended before its clients are.
             return marked and process.pid != os.getpid() and process.name() != "postgres"

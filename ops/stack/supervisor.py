@@ -60,9 +60,13 @@ class _Outcome:
         self.good = True
 
     def decide(self, when_started: Callable[[], bool]) -> None:
-        self.good = when_started()
-        if not self.good:
-            os.kill(os.getpid(), signal.SIGTERM)
+        good = False
+        try:
+            good = when_started()
+        finally:
+            if not good:
+                self.good = False
+                os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _watcher(program: Program, environment: Mapping[str, str], width: int) -> dict[str, Any]:

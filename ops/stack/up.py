@@ -1,7 +1,9 @@
 """Bringing the whole system up in the foreground, and down again."""
 
 import os
+import signal
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,9 @@ from typing import Final
 
 from mpesa_balance import apps, shortcodes
 from mpesa_balance.apps import SANDBOX, App
-from mpesa_balance.database import Database
-from mpesa_balance.errors import MpesaBalanceError
-from mpesa_balance.sealing import parse_sealer
+from mpesa_balance.database import Connection, Database
+from mpesa_balance.errors import MpesaBalanceError, RequestRefused
+from mpesa_balance.sealing import Sealer, parse_sealer
 from mpesa_balance.settings import DatabaseSettings, Reader, load
 from mpesa_balance.shortcodes import PASSWORD, Shortcode
 from ops.migrate import migrate
@@ -19,7 +21,7 @@ from ops.simulator.keys import KeyPair
 from ops.stack import readiness, servers
 from ops.stack.ports import claim
 from ops.stack.programs import Ports, programs
-from ops.stack.state import StateDirectory
+from ops.stack.state import REDIS_FOLDER, StateDirectory
 from ops.stack.supervisor import supervise
 
 #: What the simulator knows when the stack starts, so that there is something to ask for.
@@ -28,6 +30,13 @@ _DEMO_INITIATOR: Final = "testapi"
 _SIMULATOR_APP: Final = "simulator"
 
 _FLOWER_USER: Final = "operator"
+
+#: How often the embedded servers are looked at, and how often one may miss an answer.
+_WATCH_SECONDS: Final = 3
+_MOST_MISSES: Final = 3
+
+#: The exit status of a program that SIGTERM ended.
+_TERMINATED: Final = 143
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +53,24 @@ def up(options: UpOptions) -> bool:
     """Run the whole system until Ctrl-C. False where it did not become ready."""
     state = StateDirectory(options.state_dir)
     with state.held(), ExitStack() as running:
+        # Until the supervisor takes over, being told to stop must still stop the servers.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
         ports = _ports(options, running)
+        ours = [name for name in ("DATABASE_URL", "BROKER_URL") if not _is_given(name)]
         settings = _settings(state, options, ports, running)
         os.environ.update(settings)
         applied = migrate(settings["DATABASE_URL"])
         print(f"Postgres and Redis are up, {len(applied)} migrations applied.", flush=True)
         load(Reader.worker)
-        if options.daraja_url is None:
+        simulated = options.daraja_url is None
+        if simulated:
             _register_simulator(state, settings)
-        listed = programs(state.path, ports, simulated=options.daraja_url is None)
-        return supervise(listed, settings, lambda: _announce(state, settings))
+        listed = programs(state.path, ports, simulated=simulated)
+        return supervise(
+            listed,
+            settings,
+            lambda: _announce(state, settings, simulated=simulated) and _watch_servers(settings, ours),
+        )
 
 
 def _settings(
@@ -61,12 +78,13 @@ def _settings(
 ) -> dict[str, str]:
     """The environment of every program; starts Postgres and Redis where none are given."""
     made = state.secrets()
-    database_url, broker_url = os.environ.get("DATABASE_URL"), os.environ.get("BROKER_URL")
+    database_url = load(Reader.database_url) if _is_given("DATABASE_URL") else None
+    broker_url = load(Reader.broker).broker_url if _is_given("BROKER_URL") else None
     if database_url is None:
         database_url = running.enter_context(servers.postgres(state.path / "postgres"))
     if broker_url is None:
         broker_url = running.enter_context(
-            servers.redis(state.path / "redis", ports.redis, made["REDIS_PASSWORD"])
+            servers.redis(state.path / REDIS_FOLDER, ports.redis, made["REDIS_PASSWORD"])
         )
     webhooks = f"http://127.0.0.1:{ports.webhooks}"
     own = {
@@ -85,6 +103,10 @@ def _settings(
         "FLOWER_URL": f"http://127.0.0.1:{ports.flower}",
         "FLOWER_BASIC_AUTH": f"{_FLOWER_USER}:{made['FLOWER_PASSWORD']}",
     }
+
+
+def _is_given(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
 def _register_simulator(state: StateDirectory, settings: dict[str, str]) -> None:
@@ -107,15 +129,27 @@ def _register_simulator(state: StateDirectory, settings: dict[str, str]) -> None
     )
     database = Database(DatabaseSettings(database_url=settings["DATABASE_URL"], sealer=sealer))
     with database.transaction() as connection:
+        _refuse_to_replace_real_ones(connection, sealer)
         apps.add(connection, sealer, app, replace=True)
         shortcodes.add(connection, sealer, entry, replace=True)
     database.close()
 
 
-def _announce(state: StateDirectory, settings: dict[str, str]) -> bool:
+def _refuse_to_replace_real_ones(connection: Connection, sealer: Sealer) -> None:
+    """A database that was given may hold the real shortcode of the simulator's number."""
+    for entry in shortcodes.every(connection, sealer):
+        if entry.shortcode == DEMO_SHORTCODE and entry.app != _SIMULATOR_APP:
+            problem = (
+                f"shortcode {DEMO_SHORTCODE} in this database belongs to app {entry.app!r}, and the "
+                "simulator would take its place: start with --daraja-url, or give another DATABASE_URL"
+            )
+            raise RequestRefused([problem])
+
+
+def _announce(state: StateDirectory, settings: dict[str, str], *, simulated: bool) -> bool:
     """Wait until everything answers, then tell where it is. False where it does not."""
     pages = {"webhooks": f"{settings['WEBHOOKS_URL']}/health/ready", "flower": settings["FLOWER_URL"]}
-    if settings["DARAJA_URL"].startswith("http://127.0.0.1:"):
+    if simulated:
         pages["simulator"] = f"{settings['DARAJA_URL']}/simulator/certificate"
     try:
         readiness.wait_for(settings["BROKER_URL"], pages)
@@ -136,10 +170,24 @@ def _announce(state: StateDirectory, settings: dict[str, str]) -> bool:
     return True
 
 
+def _watch_servers(settings: dict[str, str], ours: list[str]) -> bool:
+    """Return, with False, when a server of ours has gone for good; one that was given may come back."""
+    misses = dict.fromkeys(ours, 0)
+    while all(count < _MOST_MISSES for count in misses.values()):
+        time.sleep(_WATCH_SECONDS)
+        misses = {
+            name: 0 if servers.answers(name, settings[name]) else count + 1
+            for name, count in misses.items()
+        }
+    gone = " and ".join(name for name, count in misses.items() if count)
+    print(f"What {gone} names has gone: stopping. Start again; the data is kept.", file=sys.stderr)
+    return False
+
+
 def _ports(options: UpOptions, held: ExitStack) -> Ports:
     return Ports(
-        webhooks=options.webhook_port or claim(8080, held),
-        flower=options.flower_port or claim(5555, held),
+        webhooks=claim(8080, held, wanted=options.webhook_port),
+        flower=claim(5555, held, wanted=options.flower_port),
         redis=claim(6380, held),
         simulator=claim(8081, held),
     )

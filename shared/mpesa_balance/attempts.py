@@ -48,7 +48,6 @@ class Submitted:
     """What a callback needs to know of the attempt that it answers."""
 
     query_id: UUID
-    shortcode: str
     originator_conversation_id: str | None = None
     conversation_id: str | None = None
 
@@ -104,7 +103,7 @@ def try_again_after(connection: Connection, query_id: UUID, seconds: float) -> N
 
 
 def find(connection: Connection, attempt_id: UUID) -> Submitted | None:
-    """The attempt that a callback names; None where its row is gone."""
+    """The attempt that a callback names, its query locked; None where its row is gone."""
     row = connection.execute(_FIND, {"id": attempt_id}).fetchone()
     return Submitted(**row) if row else None
 
@@ -113,6 +112,9 @@ def answered_by_callback(connection: Connection, attempt_id: UUID) -> None:
     """A callback proves that Daraja took the attempt, whatever became of the acknowledgement."""
     connection.execute(_ANSWERED_BY_CALLBACK, {"id": attempt_id})
 
+
+# Locks are taken in one order everywhere, the query's before its attempts', so that a callback, an
+# answer and the next attempt wait for each other and never in a circle.
 
 #: Earlier attempts that never heard anything become unknown in the same statement.
 _BEGIN: Final = """
@@ -162,8 +164,9 @@ _TRY_AGAIN_AFTER: Final = """
 """
 
 _FIND: Final = """
-    SELECT a.query_id, q.shortcode, a.originator_conversation_id, a.conversation_id
+    SELECT a.query_id, a.originator_conversation_id, a.conversation_id
     FROM submission_attempts a JOIN balance_queries q ON q.id = a.query_id WHERE a.id = %(id)s
+    FOR NO KEY UPDATE OF q
 """
 
 _ANSWERED_BY_CALLBACK: Final = """

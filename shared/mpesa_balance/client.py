@@ -6,7 +6,14 @@ from uuid import UUID, uuid4
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from mpesa_balance.contract import QUEUES, REQUEST_BALANCE, BalanceAsk, request_id
+from mpesa_balance.contract import (
+    QUEUES,
+    REQUEST_BALANCE,
+    UNROUTABLE_QUEUE,
+    BalanceAsk,
+    check_broker_url,
+    request_id,
+)
 from mpesa_balance.errors import BrokerUnavailable
 
 #: How a publisher meets a broker that is away: it fails within two seconds and says so.
@@ -15,7 +22,12 @@ PUBLISHING: Final = {
         # Celery waits for ever on a Redis that accepts and says nothing, unless it is told not to.
         "socket_timeout": 0.5,
         "socket_connect_timeout": 0.5,
+        # A Redis that was emptied forgets which queue a message belongs to; it is kept, not dropped.
+        "deadletter_queue": UNROUTABLE_QUEUE,
     },
+    # A few connections are enough, and waiting for one of them is bounded.
+    "broker_pool_limit": 4,
+    "broker_pool_acquire_timeout": 1,
     "broker_connection_timeout": 1,
     "task_publish_retry": True,
     # Turning retries off altogether falls back to slower ones of the connection: 6 s, measured.
@@ -41,6 +53,8 @@ class BalanceClient:
     """
 
     def __init__(self, broker_url: str) -> None:
+        """Raises ValueError where `broker_url` is no address of a Redis; it never repeats it."""
+        check_broker_url(broker_url)
         self._app = Celery("mpesa-balance-client", broker=broker_url, set_as_current=False)
         self._app.conf.update(PUBLISHING)
 

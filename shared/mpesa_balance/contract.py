@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 from mpesa_balance.errors import RequestRefused
@@ -31,12 +32,15 @@ SUBMISSIONS_QUEUE: Final = "mpesa-submissions"
 CALLBACKS_QUEUE: Final = "mpesa-callbacks"
 MAINTENANCE_QUEUE: Final = "mpesa-maintenance"
 
-#: The queue of each task. A slow Daraja holds up submissions and nothing else.
+#: Where messages go whose queue nobody has declared. Nobody watches it: it is for people to look at.
+UNROUTABLE_QUEUE: Final = "mpesa-unroutable"
+
+#: The queue of each task. What waits for Daraja is in one, and holds up nothing else.
 QUEUES: Final[Mapping[str, str]] = {
     REQUEST_BALANCE: REQUESTS_QUEUE,
     SUBMIT_QUERY: SUBMISSIONS_QUEUE,
     RECORD_CALLBACKS: CALLBACKS_QUEUE,
-    REFRESH_TOKENS: MAINTENANCE_QUEUE,
+    REFRESH_TOKENS: SUBMISSIONS_QUEUE,
     SWEEP: MAINTENANCE_QUEUE,
 }
 
@@ -103,6 +107,25 @@ def id_of_task(task_id: str) -> UUID:
         return UUID(task_id)
     except ValueError:
         return uuid5(REQUEST_NAMESPACE, task_id)
+
+
+def check_broker_url(text: str) -> str:
+    """A broker address as it was given. Raises ValueError, which never repeats the address."""
+    if not _is_broker_url(text):
+        raise ValueError(
+            "must be redis://:password@host:port/number, with %-escapes for special characters in "
+            "the password"
+        )
+    return text
+
+
+def _is_broker_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(is_address and re.fullmatch(r"/?|/[0-9]{1,4}", parts.path, re.ASCII))
 
 
 def check_shortcode(value: object) -> str | None:

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from mpesa_balance.errors import DatabaseUnavailable, MpesaBalanceError, SchemaOutdated
+from mpesa_balance.errors import DatabaseUnavailable, SchemaOutdated, SettingsInvalid
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.settings import DatabaseSettings
 
@@ -44,6 +44,8 @@ _PASSING: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
     PoolTimeout,
 )
 
@@ -109,8 +111,12 @@ def connect(database_url: str, application: str) -> Connection:
     """One connection outside the pool. Raises DatabaseUnavailable, in one line that says why."""
     try:
         return psycopg.Connection[DictRow].connect(database_url, **_CONNECT, application_name=application)
-    except psycopg.ProgrammingError as error:
-        raise MpesaBalanceError(f"DATABASE_URL cannot be read: {_line(error)}") from None
+    except psycopg.ProgrammingError:
+        # The parser's own text quotes the part that it stumbled over, which may be the password.
+        raise SettingsInvalid(
+            "DATABASE_URL cannot be read: write it as postgresql://name:password@host:5432/database, "
+            "with %-escapes for special characters in the password"
+        ) from None
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(describe(error)) from error
 

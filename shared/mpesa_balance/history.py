@@ -81,7 +81,7 @@ def of_query(connection: Connection, sealer: Sealer, query_id: UUID) -> Standing
 
 
 def latest(connection: Connection, sealer: Sealer, shortcode: str | None) -> list[Standing]:
-    """The newest balance of one shortcode, or of each, in their order."""
+    """The newest balance of one shortcode, or of each: by when it stood so, not by when it came."""
     rows = connection.execute(_LATEST, {"shortcode": shortcode})
     return [_standing(row, sealer) for row in rows]
 
@@ -131,7 +131,7 @@ _LATEST: Final = f"""
     SELECT NULL::uuid AS request_id, s.shortcode, NULL AS refusal, {_ANSWER}
     FROM shortcodes s
     CROSS JOIN LATERAL (SELECT * FROM balances WHERE shortcode = s.shortcode
-                        ORDER BY recorded_at DESC LIMIT 1) b
+                        ORDER BY as_of DESC LIMIT 1) b
     JOIN balance_queries q ON q.id = b.query_id
     WHERE s.shortcode = coalesce(%(shortcode)s, s.shortcode) ORDER BY s.shortcode
 """  # noqa: S608 - both parts are constants above

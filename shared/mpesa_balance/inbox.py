@@ -32,7 +32,7 @@ class Recorded:
 
 
 def record(connection: Connection, delivery: Delivery) -> Recorded:
-    """Keep a callback, or count one more delivery of the same bytes."""
+    """Keep a callback, or count that the same bytes were recorded once more."""
     row = {
         "attempt_id": delivery.attempt_id,
         "kind": delivery.kind,
@@ -67,17 +67,15 @@ def store_balance(
     connection: Connection,
     sealer: Sealer,
     query_id: UUID,
-    shortcode: str,
     callback_id: int,
     balance: Balance,
     raw: str | None,
 ) -> None:
-    """Store the accounts of a completed query: one sealed document of decimal strings."""
+    """Store the accounts of a query that was just completed, sealed: a document of decimal strings."""
     accounts = [account.document() for account in balance.accounts]
     document = json.dumps({"accounts": accounts, "raw": raw})
     row = {
         "query_id": query_id,
-        "shortcode": shortcode,
         "callback_id": callback_id,
         "document": sealer.seal_text(document, _balance_place(query_id)),
         "warnings": list(balance.warnings),
@@ -113,6 +111,7 @@ _APPLIED: Final = """
 """
 
 _STORE_BALANCE: Final = """
-    INSERT INTO balances (query_id, shortcode, callback_id, document, warnings)
-    VALUES (%(query_id)s, %(shortcode)s, %(callback_id)s, %(document)s, %(warnings)s)
+    INSERT INTO balances (query_id, shortcode, callback_id, document, warnings, as_of)
+    SELECT id, shortcode, %(callback_id)s, %(document)s, %(warnings)s, coalesce(completed_at, created_at)
+    FROM balance_queries WHERE id = %(query_id)s
 """

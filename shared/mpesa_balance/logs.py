@@ -1,7 +1,6 @@
 """Logging of every program: one line an event, to standard error, instants in UTC."""
 
 import logging
-import os
 import time
 from typing import Final
 
@@ -11,12 +10,12 @@ _FORMAT: Final = "%(asctime)sZ %(levelname)s %(name)s %(message)s"
 _CHATTY: Final = ("celery.app.trace", "celery.worker.strategy", "celery.beat", "yoyo", "urllib3")
 
 
-def configure() -> None:
-    """Configure logging once; LOG_LEVEL (default INFO) says how much is told."""
+def configure(level: str) -> None:
+    """Configure logging once; `level` says how much is told."""
     formatter = logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
-    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -55,6 +55,11 @@ def refuse_request(connection: Connection, request_id: UUID, shortcode: str | No
     return bool(connection.execute(_REFUSE_REQUEST, row).rowcount)
 
 
+def lock(connection: Connection, query_id: UUID) -> None:
+    """Wait until nobody else writes to this query or its attempts."""
+    connection.execute(_LOCK, {"id": query_id})
+
+
 def acknowledge(connection: Connection, query_id: UUID, attempt_id: UUID) -> Moved:
     """Daraja took the query."""
     ending = Ending(cause="acknowledgement", attempt_id=attempt_id)
@@ -162,6 +167,8 @@ _MOVE: Final = {
     for to in QueryState
     if origins(to)
 }
+
+_LOCK: Final = "SELECT FROM balance_queries WHERE id = %(id)s FOR NO KEY UPDATE"
 
 _STATE: Final = "SELECT state FROM balance_queries WHERE id = %(id)s"
 

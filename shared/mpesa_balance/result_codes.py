@@ -2,6 +2,9 @@
 
 Sources: the error tables of Daraja's Account Balance page (2.0 and 3.0), its FAQ, and codes that
 other integrators published with their text. A code that stands in no row is never retried.
+
+The class of an HTTP or acknowledgement code decides about the submission. That of a result code is
+advice so far: a refused result fails its query, and suspending is done by hand.
 """
 
 from collections.abc import Mapping
@@ -22,7 +25,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One row: where the code appears is "http", "acknowledgement" or "result"."""
+    """One row: where the code appears is "http" or "result"."""
 
     code: str
     where: str
@@ -32,7 +35,6 @@ class Code:
 
 
 _HTTP = "http"
-_ACK = "acknowledgement"
 _RESULT = "result"
 _WAIT = "Nothing to do; it is tried again."
 _CREDENTIALS = "Check the initiator's name and password, then `mpesa-balance shortcodes resume`."
@@ -89,7 +91,7 @@ _ROWS: Final = (
         "The security credential is locked",
         "Have the password reset on the M-PESA portal, then set it and resume the shortcode.",
     ),
-    Code("100000000", _RESULT, Action.RETRY, "The request was cached for resending", _WAIT),
+    Code("100000000", _RESULT, Action.RETRY, "The request was cached for resending", "Ask again later."),
     Code("100000001", _RESULT, Action.RETRY, "The system is overloaded", "Ask again later."),
     Code("100000002", _RESULT, Action.RETRY, "Throttled", "Ask again later."),
     Code("100000004", _RESULT, Action.RETRY, "Internal server error", "Ask again later."),

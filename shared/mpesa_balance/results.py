@@ -77,7 +77,7 @@ def read_result(payload: bytes) -> Result:
     body = document.get("Result") if isinstance(document, dict) else None
     if not isinstance(body, dict):
         raise CallbackUnreadable("the body has no Result object")
-    code = _code(body.get("ResultCode"))
+    code = read_code(body.get("ResultCode"))
     parameters, warnings = _parameters(body)
     return Result(
         code=code,
@@ -145,7 +145,7 @@ def _refuse_depth(value: Any, left: int) -> None:
         _refuse_depth(inner, left - 1)
 
 
-def _code(value: Any) -> str:
+def read_code(value: Any) -> str:
     """A result code as text; M-PESA limits it to 10 characters, and may send a number."""
     if isinstance(value, Decimal) and value == value.to_integral_value():
         value = int(value)

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
-from urllib.parse import urlsplit
 
 from environs import EnvError, FileAwareEnv
 
 from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
+from mpesa_balance.contract import check_broker_url
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
 
@@ -27,7 +27,7 @@ class DatabaseSettings:
 
     database_url: str = field(repr=False)
     sealer: Sealer
-    pool_size: int = 4
+    pool_size: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,7 @@ class WebhookSettings:
     broker: BrokerSettings
     callbacks: CallbackSettings
     trusted_hops: int
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class WorkerSettings:
     daraja_timeout: int
     token_margin: int
     sweep_interval: int
+    log_level: str
 
 
 class Reader:
@@ -79,21 +81,25 @@ class Reader:
         #: Every setting that was read, with its default as text (None where there is none).
         self.read: dict[str, str | None] = {}
 
+    def log_level(self) -> str:
+        """LOG_LEVEL."""
+        return self._value("LOG_LEVEL", _log_level, "INFO")
+
     def database_url(self) -> str:
         """DATABASE_URL."""
-        return self._value("DATABASE_URL", _url("postgresql", "postgres"))
+        return self._value("DATABASE_URL", _database_url)
 
     def database(self) -> DatabaseSettings:
         """DATABASE_URL, SEALING_KEYS, DATABASE_POOL_SIZE."""
         return DatabaseSettings(
             database_url=self.database_url(),
             sealer=self._value("SEALING_KEYS", parse_sealer),
-            pool_size=self._whole("DATABASE_POOL_SIZE", 4, at_least=1),
+            pool_size=self._whole("DATABASE_POOL_SIZE", 2, at_least=1),
         )
 
     def broker(self) -> BrokerSettings:
         """BROKER_URL."""
-        return BrokerSettings(broker_url=self._value("BROKER_URL", _url("redis", "rediss")))
+        return BrokerSettings(broker_url=self._value("BROKER_URL", check_broker_url))
 
     def callbacks(self) -> CallbackSettings:
         """SEALING_KEYS, CALLBACK_KEYS."""
@@ -108,6 +114,7 @@ class Reader:
             broker=self.broker(),
             callbacks=self.callbacks(),
             trusted_hops=self._whole("TRUSTED_PROXY_HOPS", 0, at_least=0),
+            log_level=self.log_level(),
         )
 
     def worker(self) -> WorkerSettings:
@@ -118,11 +125,14 @@ class Reader:
             callbacks=self.callbacks(),
             callback_base_url=self._value("CALLBACK_BASE_URL", _callback_base_url),
             query_deadline=self._whole("QUERY_DEADLINE_SECONDS", 600, at_least=5),
-            submission_grace=self._whole("SUBMISSION_GRACE_SECONDS", 90, at_least=1),
+            # Longer than a submission task may run, or two could be at one query.
+            submission_grace=self._whole("SUBMISSION_GRACE_SECONDS", 90, at_least=60),
             submission_backoff=self._value("SUBMISSION_BACKOFF_SECONDS", _seconds, "5,15,60,120,240"),
-            daraja_timeout=self._whole("DARAJA_TIMEOUT_SECONDS", 10, at_least=1),
+            # Two tokens and two queries must fit into the time that a task has.
+            daraja_timeout=self._whole("DARAJA_TIMEOUT_SECONDS", 10, at_least=1, at_most=10),
             token_margin=self._whole("TOKEN_MARGIN_SECONDS", 300, at_least=0),
             sweep_interval=self._whole("SWEEP_INTERVAL_SECONDS", 5, at_least=1),
+            log_level=self.log_level(),
         )
 
     def finish(self) -> None:
@@ -131,10 +141,10 @@ class Reader:
             listed = "; ".join(f"{name} {problem}" for name, problem in self._wrong.items())
             raise SettingsInvalid(f"Settings to correct (see .env.example): {listed}")
 
-    def _whole(self, name: str, default: int, *, at_least: int) -> int:
+    def _whole(self, name: str, default: int, *, at_least: int, at_most: int = 10**6) -> int:
         def check(text: str) -> int:
-            if not text.isdecimal() or int(text) < at_least:
-                raise ValueError(f"must be a whole number of at least {at_least}")
+            if not (text.isascii() and text.isdecimal() and at_least <= int(text[:9]) <= at_most):
+                raise ValueError(f"must be a whole number from {at_least} to {at_most}")
             return int(text)
 
         return self._value(name, check, str(default))
@@ -168,13 +178,16 @@ def load_or_exit(read: Callable[[Reader], T]) -> T:
         raise SystemExit(EXIT_CONFIG) from None
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if urlsplit(text).scheme not in schemes:
-            raise ValueError(f"must be an address that starts with {schemes[0]}://")
-        return text
+def _database_url(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be an address that starts with postgresql://")
+    return text
 
-    return check
+
+def _log_level(text: str) -> str:
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
 
 
 def _signer(text: str) -> CallbackSigner:

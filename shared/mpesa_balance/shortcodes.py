@@ -17,6 +17,9 @@ IDENTIFIER_TYPES: Final = {1: "MSISDN", 2: "till", 4: "shortcode"}
 PASSWORD: Final = "password"  # noqa: S105 - the name of a kind, not a secret
 SECURITY_CREDENTIAL: Final = "security_credential"
 
+#: What RSA with a 2048-bit key and PKCS#1 v1.5 padding can encrypt, in bytes.
+LONGEST_PASSWORD: Final = 245
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortcode:
@@ -35,8 +38,11 @@ class Shortcode:
 
 def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bool = False) -> None:
     """Register a shortcode under an app that exists. Raises NotFound or RequestRefused."""
-    if problem := check_shortcode(entry.shortcode):
-        raise RequestRefused([problem])
+    wrong = [problem] if (problem := check_shortcode(entry.shortcode)) else []
+    if entry.credential_kind == PASSWORD and len(entry.credential.encode()) > LONGEST_PASSWORD:
+        wrong.append(f"the initiator's password must be at most {LONGEST_PASSWORD} bytes long")
+    if wrong:
+        raise RequestRefused(wrong)
     apps.named(connection, sealer, entry.app)
     row = {
         "shortcode": entry.shortcode,

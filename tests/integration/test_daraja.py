@@ -72,6 +72,36 @@ def test_each_http_sample_leaves_as_what_is_to_be_done(
     assert "BJGFGOXv5aZnw90KkA4TDtu4Xdyf" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (json_reply({"errorCode": "503.999", "errorMessage": "busy"}, 503), DarajaUnavailable),
+        (json_reply({"errorCode": "429.001", "errorMessage": "slow down"}, 429), DarajaUnavailable),
+        (Reply(403, b"<html>Incapsula"), DarajaUnavailable),
+        (Reply(404, b"<html>nginx"), DarajaUnavailable),
+        (Reply(400, b""), DarajaUnavailable),
+        (Reply(401, b""), DarajaTokenInvalid),
+        (json_reply({"errorCode": "400.999", "errorMessage": "no"}, 400), DarajaRefused),
+        (json_reply({"errorMessage": "no"}, 403), DarajaRefused),
+    ],
+    ids=range(8),
+)
+def test_an_answer_that_no_table_knows_is_told_by_its_status_and_its_form(
+    client: Daraja, daraja: FakeDaraja, reply: Reply, kind: type[DarajaError]
+) -> None:
+    daraja.replies.append(reply)
+    assert type(refusal(client, daraja.url)) is kind
+
+
+def test_a_web_page_instead_of_a_token_is_not_taken_for_wrong_credentials(
+    client: Daraja, daraja: FakeDaraja
+) -> None:
+    for status in (400, 403, 503):
+        daraja.token_replies.append(Reply(status, b"<html>Incapsula"))
+        with pytest.raises(DarajaUnavailable):
+            client.mint(app_at(daraja.url))
+
+
 def test_a_quota_waits_longer_than_a_spike(client: Daraja, daraja: FakeDaraja) -> None:
     daraja.replies.extend(
         [sampled("http/500.003.03-quota.json"), sampled("http/500.003.02-spike-arrest.json")]
@@ -178,9 +208,11 @@ def test_an_address_that_cannot_be_used_is_refused(client: Daraja, url: str) -> 
     assert isinstance(refusal(client, url), DarajaRefused)
 
 
-def test_a_server_that_says_nothing_is_given_up_in_time(client: Daraja) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_says_nothing_is_given_up_in_time(client: Daraja, scheme: str) -> None:
+    """Over HTTPS it is the handshake that is never answered."""
     with silent_server() as port:
-        _given_up_in_time(client, f"http://127.0.0.1:{port}")
+        _given_up_in_time(client, f"{scheme}://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("head", [b"", JSON_HEAD + b"Content-Length: 1000\r\n\r\n"])
@@ -193,7 +225,7 @@ def test_a_server_that_drips_is_given_up_in_time(client: Daraja, head: bytes) ->
 
 def _given_up_in_time(client: Daraja, url: str) -> None:
     begun = time.monotonic()
-    assert isinstance(refusal(client, url), DarajaUnclear)
+    assert isinstance(refusal(client, url), DarajaUnclear | DarajaUnavailable)
     assert 0.8 < time.monotonic() - begun < 1.8
 
 

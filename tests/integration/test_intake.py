@@ -71,6 +71,17 @@ def test_what_cannot_be_done_is_refused_on_record_and_opens_nothing(
     assert bell.rung == []
 
 
+def test_positional_arguments_are_refused_on_record(house: House) -> None:
+    open_request(house, TASK, {"shortcode": "600000"}, ("600000",))
+    assert "is not an argument of a balance request" in refusal(house)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\x00b", "", "x" * 201])
+def test_a_key_that_no_column_can_hold_is_refused_on_record(house: House, text: str) -> None:
+    open_request(house, TASK, {"shortcode": "600000", "idempotency_key": text})
+    assert "idempotency_key must be" in refusal(house)
+
+
 def test_a_suspended_shortcode_is_refused_with_what_to_do(house: House) -> None:
     with house.database.transaction() as connection:
         shortcodes.suspend(connection, "600000", "wrong password")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,7 @@ from mpesa_balance.states import Moved
 from tests.fakes import eventually
 from tests.integration.answers import OTHER_BALANCE, begin, record, row, rows, success
 from worker.house import House
+from worker.submission import submit
 
 
 @pytest.fixture
@@ -136,3 +138,46 @@ def test_of_many_workers_that_are_rung_for_one_query_one_submits_it(house: House
     with ThreadPoolExecutor(4) as workers:
         assert sorted(workers.map(claim, range(4))) == [False, False, False, True]
     assert len(rows(house, "SELECT FROM submission_attempts")) == 1
+
+
+def test_a_callback_and_the_next_attempt_never_wait_for_each_other_in_a_circle(
+    house: House, other: Database, query_id: UUID
+) -> None:
+    """Whoever has the query's lock may write to its attempts: nobody has locked one before it."""
+    attempt_id = begin(house, query_id)
+    holding = other.transaction()
+    connection = holding.__enter__()
+    queries.lock(connection, query_id)
+
+    def next_attempt_gives_up_the_first() -> None:
+        statement = "UPDATE submission_attempts SET state = 'unknown' WHERE id = %s"
+        connection.execute(statement, (attempt_id,))
+        holding.__exit__(None, None, None)
+
+    second_waits(house, lambda: record(house, attempt_id, success()), next_attempt_gives_up_the_first)
+    assert row(house, "SELECT state FROM balance_queries")["state"] == "completed"
+    assert row(house, "SELECT state FROM submission_attempts")["state"] == "acknowledged"
+    other.close()
+
+
+def test_an_answer_that_is_recorded_waits_for_the_query_before_it_touches_the_attempt(
+    house: House, other: Database, query_id: UUID
+) -> None:
+    holding = other.transaction()
+    connection = holding.__enter__()
+
+    def begun_and_locked() -> None:
+        statement = "UPDATE submission_attempts SET description = 'still writable' RETURNING id"
+        assert connection.execute(statement).fetchone()
+        holding.__exit__(None, None, None)
+
+    ask = house.daraja.ask
+
+    def lock_meanwhile(*arguments: object) -> object:
+        queries.lock(connection, query_id)
+        return ask(*arguments)  # type: ignore[arg-type]
+
+    daraja = type("Daraja", (), {"ask": staticmethod(lock_meanwhile), "mint": house.daraja.mint})()
+    second_waits(house, lambda: submit(replace(house, daraja=daraja), query_id), begun_and_locked)
+    assert row(house, "SELECT state FROM balance_queries")["state"] == "acknowledged"
+    other.close()

@@ -1,14 +1,17 @@
 """Putting a query to Daraja: what is sent, and what becomes of each class of answer."""
 
+import threading
 from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 import redis
+from psycopg import sql
 
 from mpesa_balance import queries, shortcodes
 from mpesa_balance.queries import Ending
 from tests import samples
+from tests.conftest import Postgres
 from tests.fakes import FakeDaraja, Reply, json_reply
 from tests.integration.answers import record, row, rows, success
 from worker.house import House
@@ -263,3 +266,26 @@ def test_a_callback_that_came_first_is_not_taken_back_by_an_answer_that_was_lost
     daraja.replies.append(Reply(200, b'{"Conv'))
     submit(house, query_id)
     assert (state(house), attempt_states(house)) == ("completed", ["acknowledged"])
+
+
+def test_what_daraja_said_survives_a_postgres_that_is_away_for_a_moment(
+    house: House, query_id: UUID, database_url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = sql.Identifier(database_url.split("/")[3].split("?")[0])
+    ask = type(house.daraja).ask
+
+    def away_meanwhile(*arguments: object) -> object:
+        answered = ask(*arguments)  # type: ignore[arg-type]
+        postgres.run(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        postgres.run(
+            sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
+                sql.Literal(name._obj[0])
+            )
+        )
+        back = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name)
+        threading.Timer(1.0, postgres.run, (back,)).start()
+        return answered
+
+    monkeypatch.setattr(type(house.daraja), "ask", away_meanwhile)
+    submit(house, query_id)
+    assert state(house) == "acknowledged"

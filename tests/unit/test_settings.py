@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mpesa_balance import BalanceClient
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.sealing import new_key
 from mpesa_balance.settings import EXIT_CONFIG, Reader, load, load_or_exit
@@ -49,6 +50,9 @@ def test_all_malformed_settings_are_named_and_no_value_is_repeated(good: pytest.
         "QUERY_DEADLINE_SECONDS": "soon",
         "DATABASE_POOL_SIZE": "0",
         "SUBMISSION_BACKOFF_SECONDS": "5;10",
+        "LOG_LEVEL": "verbose",
+        "DARAJA_TIMEOUT_SECONDS": "11",
+        "SUBMISSION_GRACE_SECONDS": "59",
     }
     for name, value in wrong.items():
         good.setenv(name, value)
@@ -56,6 +60,21 @@ def test_all_malformed_settings_are_named_and_no_value_is_repeated(good: pytest.
         load(Reader.worker)
     assert all(f"{name} " in str(invalid.value) for name in wrong)
     assert "hunter2" not in str(invalid.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:hunter/2@host/0", "redis://host/abc", "redis://", "redis://host:99999", "host:6379"]
+)
+def test_a_broker_address_that_cannot_be_used_is_refused_without_repeating_it(
+    good: pytest.MonkeyPatch, url: str
+) -> None:
+    good.setenv("BROKER_URL", url)
+    with pytest.raises(SettingsInvalid, match="BROKER_URL must be redis://") as invalid:
+        load(Reader.worker)
+    assert "hunter" not in str(invalid.value)
+    with pytest.raises(ValueError, match="must be redis://") as refused:
+        BalanceClient(url)
+    assert "hunter" not in str(refused.value)
 
 
 def test_a_secret_can_be_read_from_a_file(good: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: 
     database_settings, broker = load(_both)
     database = Database(database_settings, "mpesa-balance-cli")
     with database.transaction() as connection:
+        shortcodes.named(connection, database.sealer, shortcode)
         if wrong := shortcodes.refusals(connection, shortcode, callback_base_url=None):
             raise RequestRefused(wrong)
     with BalanceClient(broker.broker_url) as client:

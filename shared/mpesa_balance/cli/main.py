@@ -25,6 +25,9 @@ from mpesa_balance.settings import EXIT_CONFIG
 #: Where `mpesa-balance up` tells of a stack that was started from this folder.
 DEFAULT_ENV_FILE: Final = Path(".state") / "stack.env"
 
+#: Commands that start what others find in that file.
+STARTING: Final = ("up", "demo", "simulator")
+
 #: Exit codes, the first class that fits: 2 is Click's own for a wrong command line.
 EXIT_CODES: Final[tuple[tuple[type[MpesaBalanceError], int], ...]] = (
     (SettingsInvalid, EXIT_CONFIG),
@@ -61,7 +64,11 @@ def main(env_file: Path | None) -> None:
     Exit codes: 0 done, 1 failed, 2 wrong command line, 3 the query failed or timed out, 4 not
     found, 5 refused, 6 Postgres or Redis away, 78 settings wrong.
     """
-    load_dotenv(env_file or DEFAULT_ENV_FILE, override=False)
+    command = click.get_current_context().invoked_subcommand
+    # What brings a stack up must not take the address of the last one for servers it was given.
+    default = None if command in STARTING else DEFAULT_ENV_FILE
+    if file := env_file or default:
+        load_dotenv(file, override=False)
 
 
 for command in (*asking.COMMANDS, *registering.COMMANDS, *running.COMMANDS):

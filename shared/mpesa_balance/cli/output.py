@@ -12,7 +12,9 @@ from rich.table import Table
 
 from mpesa_balance.balances import Account
 from mpesa_balance.history import Event, Standing
+from mpesa_balance.result_codes import advice_for
 from mpesa_balance.results import EAST_AFRICA
+from mpesa_balance.states import QueryState
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Write JSON.")
 
@@ -45,7 +47,9 @@ def write_standing(standing: Standing) -> None:
     console.print(f"Query {standing.query_id} for {standing.shortcode}: {standing.state}{late}")
     if standing.result_code is not None:
         said = standing.result_description or "no description"
-        console.print(f"Daraja said {standing.result_code}: {said}", markup=False)
+        console.print(f"Daraja said {standing.result_code}: {said}")
+        if standing.state is QueryState.FAILED and (advice := advice_for(standing.result_code)):
+            console.print(f"What to do: {advice}")
     if standing.accounts:
         write_accounts([standing])
     if standing.warnings:
@@ -116,5 +120,6 @@ def _amount(amount: Decimal | None) -> str:
 def _console() -> Console:
     # Made at each use, so that it writes where standard output points now. Tables are wide: what
     # is piped into a file is not cut to a terminal's width.
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=140)
+    # Texts of callers and of Daraja are shown as they are: their brackets are no markup.
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=140)

@@ -72,7 +72,7 @@ def simulator(**options: Any) -> None:
     `apps add simulator --environment sandbox --base-url ... --certificate ...`; its certificate is
     at /simulator/certificate.
     """
-    logs.configure()
+    logs.configure(load(Reader.log_level))
     program = _program("ops.simulator.server")
     secrets = {name: os.environ.get(variable) for name, variable in _SIMULATOR_SECRETS.items()}
     given = {name: value for name, value in (options | secrets).items() if value is not None}
@@ -112,8 +112,8 @@ def _program(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as missing:
         raise MpesaBalanceError(
-            f"this command needs {missing.name}: run it from a checkout or the image, "
-            "where `make demo` installs everything"
+            f"this command needs {missing.name}: run it from a checkout after `make demo`, "
+            "which installs everything, or in the image"
         ) from missing
 
 
