@@ -42,6 +42,15 @@ for name in ("DATABASE_URL", "BROKER_URL", "SEALING_KEYS", "CALLBACK_KEYS", "CAL
 
 SHORTCODE = "600000"
 
+#: Settings with which every program can be imported; what they name is not there.
+GOOD_ENVIRONMENT = {
+    "DATABASE_URL": "postgresql://localhost/x",
+    "BROKER_URL": "redis://localhost:1/0",
+    "CALLBACK_BASE_URL": "https://pay.example.co.ke",
+    "SEALING_KEYS": "k:" + "A" * 43 + "=",
+    "CALLBACK_KEYS": "A" * 43 + "=",
+}
+
 
 class Postgres:
     """A server with a migrated template to copy databases from."""

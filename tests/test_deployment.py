@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from mpesa_balance.contract import QUEUES
 from ops.stack.programs import Ports, programs
+from tests.conftest import GOOD_ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -118,14 +119,7 @@ def test_every_task_is_routed_to_a_queue_of_the_contract(tmp_path: Path) -> None
         "assert app.conf.accept_content == ['json'] and app.conf.task_serializer == 'json'\n"
         "assert not app.conf.task_create_missing_queues and app.conf.task_acks_late\n"
     )
-    environment = {
-        "DATABASE_URL": "postgresql://localhost/x",
-        "BROKER_URL": "redis://localhost:1/0",
-        "CALLBACK_BASE_URL": "https://pay.example.co.ke",
-        "SEALING_KEYS": "k:" + "A" * 43 + "=",
-        "CALLBACK_KEYS": "A" * 43 + "=",
-    }
     done = subprocess.run(
-        (sys.executable, "-c", code), env=environment, cwd=ROOT, capture_output=True, text=True
+        (sys.executable, "-c", code), env=GOOD_ENVIRONMENT, cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import GOOD_ENVIRONMENT
+
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "shared" / "mpesa_balance"
 
@@ -27,16 +29,13 @@ HEAVY = {"psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshm
 def loaded_by(*modules: str) -> set[str]:
     """The top-level packages, and our own modules, that are loaded after importing these."""
     code = f"import {', '.join(modules)}\nimport sys\nprint('\\n'.join(sys.modules))"
-    environment = {
-        "PATH": "/usr/bin",
-        "DATABASE_URL": "postgresql://localhost/x",
-        "BROKER_URL": "redis://localhost:1/0",
-        "CALLBACK_BASE_URL": "https://pay.example.co.ke",
-        "SEALING_KEYS": "k:" + "A" * 43 + "=",
-        "CALLBACK_KEYS": "A" * 43 + "=",
-    }
     done = subprocess.run(
-        (sys.executable, "-c", code), env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+        (sys.executable, "-c", code),
+        env=GOOD_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     names = done.stdout.split()
     return {name.partition(".")[0] for name in names} | {n for n in names if n.startswith("mpesa_balance.")}

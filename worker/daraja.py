@@ -1,6 +1,7 @@
 """Daraja over HTTP. Every foreign fault that can happen here leaves as one of ours."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ _CONNECT_SECONDS: Final = 3.0
 
 #: How long a token is taken to live where Daraja's expires_in cannot be read.
 _DEFAULT_EXPIRY: Final = 60
+_LONGEST_EXPIRY: Final = 86_400
 
 #: What leaves requests before a request has left us.
 _NOT_SENT: Final = (
@@ -194,7 +196,8 @@ def _acknowledgement(reply: _Reply, document: dict[str, Any]) -> Acknowledgement
 def _seconds(value: Any) -> int:
     """expires_in, which is usually the string "3599" and in newer pages a number."""
     text = str(value).strip()
-    return int(text) if text.isdecimal() and 0 < int(text) <= 86_400 else _DEFAULT_EXPIRY
+    is_number = re.fullmatch(r"[0-9]{1,5}", text, re.ASCII)
+    return int(text) if is_number and 0 < int(text) <= _LONGEST_EXPIRY else _DEFAULT_EXPIRY
 
 
 def _basic(app: App) -> tuple[str, str]:

@@ -289,6 +289,28 @@ def test_the_demo_prints_the_accounts_and_ends_well(folder: Path) -> None:
     assert Stack(folder / "state", None).processes() == []  # type: ignore[arg-type]
 
 
+def test_what_a_killed_stack_told_of_itself_is_not_taken_for_servers_that_were_given(folder: Path) -> None:
+    """Its stack.env stays behind, in the folder where the next command looks for one."""
+    (folder / ".state").mkdir()
+    (folder / ".state" / "stack.env").write_text(
+        "DATABASE_URL=postgresql://x@127.0.0.1:1/x\nBROKER_URL=redis://127.0.0.1:1/0\n"
+    )
+    done = subprocess.run(
+        (*COMMAND, "demo", "--json"), cwd=folder, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "completed"
+
+
+def test_a_stack_whose_redis_has_gone_for_good_says_so_and_stops(folder: Path) -> None:
+    with running(folder / "state") as stack:
+        (redis,) = [process for process in stack.processes() if process.name().startswith("valkey")]
+        redis.kill()
+        assert stack.process.wait(timeout=90) == 1
+    assert "BROKER_URL names has gone: stopping" in stack.log
+    assert stack.processes() == []
+
+
 def test_a_demo_that_cannot_run_says_why(folder: Path) -> None:
     done = subprocess.run(
         (*COMMAND, "demo", "--state-dir", str(folder / "state")),
