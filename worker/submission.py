@@ -57,7 +57,7 @@ def submit(house: House, query_id: UUID) -> None:
 def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
     with house.database.transaction() as connection:
         queries.lock(connection, attempt.query_id)
-        _Record(house, connection, attempt).outcome(outcome)
+        _Recorder(house, connection, attempt).record(outcome)
 
 
 def _ask(house: House, attempt: Attempt) -> Outcome:
@@ -88,14 +88,14 @@ def _request_body(house: House, attempt: Attempt) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class _Recorder:
     """Records the outcome of one attempt in one transaction."""
 
     house: House
     connection: Connection
     attempt: Attempt
 
-    def outcome(self, outcome: Outcome) -> None:
+    def record(self, outcome: Outcome) -> None:
         if isinstance(outcome, Acknowledgement):
             self._acknowledged(outcome)
         elif isinstance(outcome, DarajaUnclear):

@@ -59,9 +59,9 @@ def up(options: UpOptions) -> bool:
         ours = [name for name in ("DATABASE_URL", "BROKER_URL") if not _is_given(name)]
         settings = _settings(state, options, ports, running)
         os.environ.update(settings)
+        load(Reader.worker)
         applied = migrate(settings["DATABASE_URL"])
         print(f"Postgres and Redis are up, {len(applied)} migrations applied.", flush=True)
-        load(Reader.worker)
         simulated = options.daraja_url is None
         if simulated:
             _register_simulator(state, settings)
