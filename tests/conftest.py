@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -39,6 +40,10 @@ with warnings.catch_warnings():
 # Nothing of the machine that runs the tests may decide how they end.
 for name in ("DATABASE_URL", "BROKER_URL", "SEALING_KEYS", "CALLBACK_KEYS", "CALLBACK_BASE_URL"):
     os.environ.pop(name, None)
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 SHORTCODE = "600000"
 

@@ -1,5 +1,8 @@
 """The Flask application: `granian --interface wsgi --factory webhooks.app:create_app`."""
 
+import logging
+from typing import Any
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -8,6 +11,8 @@ from mpesa_balance.settings import Reader, WebhookSettings, load_or_exit
 from webhooks.door import Door
 from webhooks.publisher import Publisher
 from webhooks.views import blueprint, register_refusals
+
+logger = logging.getLogger(__name__)
 
 
 def create_app(settings: WebhookSettings | None = None) -> Flask:
@@ -19,8 +24,14 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     app.extensions["publisher"] = Publisher(settings.broker)
     app.register_blueprint(blueprint)
     register_refusals(app)
+    # Flask's own line names the address, and with it a token that is good.
+    app.log_exception = _log_fault  # type: ignore[method-assign, assignment]
     # Each trusted proxy appends one address: ours is the one that the outermost of them added.
     # With no trusted proxy the header is a stranger's claim, and is not looked at.
     hops = settings.trusted_hops
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
     return app
+
+
+def _log_fault(fault: Any) -> None:
+    logger.error("a view failed", exc_info=fault)

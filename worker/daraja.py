@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import requests
 from requests import exceptions
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import LocationParseError, NewConnectionError
 
 from mpesa_balance.apps import App
 from mpesa_balance.errors import (
@@ -149,8 +149,10 @@ class Daraja:
                 **options,
             ) as response:
                 return _Reply(response.status_code, _bounded_body(response))
-        except _UNUSABLE_ADDRESS as error:
-            raise DarajaRefused(f"the app's base URL cannot be used: {type(error).__name__}") from None
+        except (*_UNUSABLE_ADDRESS, LocationParseError, UnicodeError) as error:
+            raise DarajaRefused(
+                f"the app's base URL or its credentials cannot be sent: {type(error).__name__}"
+            ) from None
         except exceptions.RequestException as error:
             raise _connection_fault(error) from None
 

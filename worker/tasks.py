@@ -28,7 +28,7 @@ PERIODIC: Final[dict[str, Any]] = {"max_retries": 0}
 
 
 @app.task(bind=True, name=contract.REQUEST_BALANCE, **PATIENT)
-def request_balance(self: "Task[Any, Any]", *unnamed: Any, **ask: Any) -> None:
+def request_balance(self: "Task[Any, Any]", /, *unnamed: Any, **ask: Any) -> None:
     """Open a query for what was asked, or record why it cannot be done."""
     intake.open_request(house(), str(self.request.id), ask, unnamed)
 

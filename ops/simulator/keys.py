@@ -10,6 +10,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
+from mpesa_balance.errors import MpesaBalanceError
+
+
+def _read(path: Path) -> rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError, OSError):
+        key = None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise MpesaBalanceError(f"{path} holds no RSA key: remove it and a new one is made")
+    return key
+
 
 class KeyPair:
     """An RSA key pair with a certificate for it."""
@@ -19,15 +31,18 @@ class KeyPair:
 
     @classmethod
     def kept_in(cls, path: Path) -> "KeyPair":
-        """The key pair in a PEM file, made and written there (private) where there is none."""
+        """The key pair in a PEM file, made and written there where there is none.
+
+        Raises MpesaBalanceError where the file holds something else or cannot be written.
+        """
         if path.exists():
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-            if not isinstance(key, rsa.RSAPrivateKey):
-                raise ValueError(f"{path} holds no RSA key: remove it and a new one is made")
-            return cls(key)
+            return cls(_read(path))
         pair = cls()
-        path.touch(mode=0o600)
-        path.write_bytes(pair._pem())
+        try:
+            path.touch(mode=0o600)
+            path.write_bytes(pair._pem())
+        except OSError as error:
+            raise MpesaBalanceError(f"the key cannot be kept in {path}: {error.strerror}") from error
         return pair
 
     def certificate(self) -> bytes:

@@ -21,6 +21,17 @@ MARK: Final = "MPESA_BALANCE_STACK_PROCESS"
 
 ENV_FILE: Final = "stack.env"
 
+_SECRETS: Final = frozenset(
+    {
+        "SEALING_KEYS",
+        "CALLBACK_KEYS",
+        "FLOWER_PASSWORD",
+        "REDIS_PASSWORD",
+        "SIMULATOR_CONSUMER_SECRET",
+        "SIMULATOR_INITIATOR_PASSWORD",
+    }
+)
+
 #: Where the embedded Valkey keeps its data, below the state directory.
 REDIS_FOLDER: Final = "redis"
 
@@ -35,8 +46,7 @@ class StateDirectory:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the directory for this process. Raises MpesaBalanceError where another has it."""
-        # The embedded Postgres runs as another user when root starts it, and must pass through.
-        self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self._make()
         with (self.path / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,21 +62,39 @@ class StateDirectory:
                 yield
             finally:
                 self.env_file.unlink(missing_ok=True)
+                # A program that was told to stop while it was starting may not have heard it.
+                self._end_leftovers()
+
+    def _make(self) -> None:
+        if any(sign.isspace() for sign in str(self.path)):
+            raise MpesaBalanceError(
+                f"The path {str(self.path)!r} contains white space, which PostgreSQL's tools do not take: "
+                "choose another --state-dir"
+            )
+        try:
+            # The embedded Postgres is another user when root starts it, and must pass through.
+            self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        except OSError as error:
+            raise MpesaBalanceError(
+                f"{self.path} cannot be made ({error.strerror}): choose another --state-dir"
+            ) from error
 
     def secrets(self) -> dict[str, str]:
         """Keys and passwords of this stack, made at its first run."""
         path = self.path / "secrets.json"
         if not path.exists():
-            made = {
-                "SEALING_KEYS": f"stack:{new_key()}",
-                "CALLBACK_KEYS": new_key(),
-                "FLOWER_PASSWORD": secrets.token_urlsafe(18),
-                "REDIS_PASSWORD": secrets.token_urlsafe(18),
-                "SIMULATOR_CONSUMER_SECRET": secrets.token_urlsafe(18),
-                "SIMULATOR_INITIATOR_PASSWORD": secrets.token_urlsafe(18),
-            }
+            made = {name: secrets.token_urlsafe(18) for name in sorted(_SECRETS)}
+            made |= {"SEALING_KEYS": f"stack:{new_key()}", "CALLBACK_KEYS": new_key()}
             _write_private(path, json.dumps(made, indent=1))
-        known: dict[str, str] = json.loads(path.read_text())
+        try:
+            known: dict[str, str] = json.loads(path.read_text())
+        except ValueError:
+            known = {}
+        if not isinstance(known, dict) or not known.keys() >= _SECRETS:
+            raise MpesaBalanceError(
+                f"{path} is damaged, and without its keys nothing in {self.path} opens: restore it, or "
+                "remove the whole directory and begin anew"
+            )
         return known
 
     def write_env(self, settings: Mapping[str, str]) -> None:

@@ -6,11 +6,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TextIO
+from types import FrameType
+from typing import Any, Final, TextIO
 
 from circus import get_arbiter
 
 from ops.stack.programs import CHECKOUT, Program
+
+_INSIST_SECONDS: Final = 0.5
 
 
 class _Prefixed:
@@ -49,10 +52,29 @@ def supervise(
     )
     # Its own timer can find it stopping, and remarks on that with a traceback.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+    logging.getLogger("circus").setLevel(logging.CRITICAL)
+    _insist_on_stopping()
     outcome = _Outcome()
     threading.Thread(target=outcome.decide, args=(when_started,), daemon=True).start()
-    arbiter.start()
+    try:
+        arbiter.start()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return outcome.good
+
+
+def _insist_on_stopping() -> None:
+    """Repeat what a signal asks for until it is heeded: circus drops it while it starts programs."""
+    stop = signal.getsignal(signal.SIGTERM)
+    if not callable(stop):
+        raise TypeError("circus no longer handles SIGTERM by a function")
+
+    def insist(_: int, frame: FrameType | None) -> None:
+        stop(signal.SIGTERM, frame)
+        signal.setitimer(signal.ITIMER_REAL, _INSIST_SECONDS)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, insist)
 
 
 class _Outcome:

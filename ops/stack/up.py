@@ -35,6 +35,9 @@ _FLOWER_USER: Final = "operator"
 _WATCH_SECONDS: Final = 3
 _MOST_MISSES: Final = 3
 
+_ASK: Final = f".venv/bin/mpesa-balance query {DEMO_SHORTCODE} --wait"
+_REGISTER: Final = ".venv/bin/mpesa-balance apps add ..., then shortcodes add ... and query ... --wait"
+
 #: The exit status of a program that SIGTERM ended.
 _TERMINATED: Final = 143
 
@@ -51,6 +54,8 @@ class UpOptions:
 
 def up(options: UpOptions) -> bool:
     """Run the whole system until Ctrl-C. False where it did not become ready."""
+    if options.daraja_url is not None and not options.daraja_url.startswith(("http://", "https://")):
+        raise RequestRefused([f"--daraja-url must start with https://, not {options.daraja_url!r}"])
     state = StateDirectory(options.state_dir)
     with state.held(), ExitStack() as running:
         # Until the supervisor takes over, being told to stop must still stop the servers.
@@ -163,7 +168,7 @@ def _announce(state: StateDirectory, settings: dict[str, str], *, simulated: boo
         f"       Flower:    {settings['FLOWER_URL']} (name and password: "
         f"FLOWER_BASIC_AUTH in {state.env_file})\n"
         f"       Settings:  {state.env_file}\n"
-        f"Ask, in another terminal: .venv/bin/mpesa-balance query {DEMO_SHORTCODE} --wait\n"
+        f"In another terminal: {_ASK if simulated else _REGISTER}\n"
         "Ctrl-C stops everything.\n",
         flush=True,
     )

@@ -41,14 +41,12 @@ class App:
 
 def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = False) -> None:
     """Register an app. Raises RequestRefused with everything that is wrong with it."""
-    scheme = urlsplit(app.base_url).scheme
-    wrong = []
+    wrong = _address_violations(app)
     if not _APP_NAME.fullmatch(app.name):
         wrong.append("an app's name must be 1 to 63 lowercase letters, digits and hyphens")
-    if scheme not in ("http", "https"):
-        wrong.append(f"the base URL {app.base_url!r} must start with https://")
-    if app.is_production and scheme == "http":
-        wrong.append("a production app must use https://")
+    for what, secret in (("key", app.consumer_key), ("secret", app.consumer_secret)):
+        if not (secret.isascii() and secret.isprintable()):
+            wrong.append(f"the consumer {what} must be plain ASCII: copy it from the Daraja portal again")
     if wrong:
         raise RequestRefused(wrong)
     if app.certificate is not None:
@@ -64,6 +62,19 @@ def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = Fal
     added = connection.execute(_REPLACE if replace else _ADD, row)
     if not added.rowcount:
         raise RequestRefused([f"app {app.name!r} is registered already: --replace changes it"])
+
+
+def _address_violations(app: App) -> list[str]:
+    try:
+        parts = urlsplit(app.base_url)
+        is_address = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:
+        return ["the base URL cannot be read: write it as https://host"]
+    if not is_address or parts.username or parts.query or parts.fragment:
+        return ["the base URL must be https:// and a host, without a name, a password or a query"]
+    if app.is_production and parts.scheme == "http":
+        return ["a production app must use https://"]
+    return []
 
 
 def every(connection: Connection, sealer: Sealer) -> list[App]:

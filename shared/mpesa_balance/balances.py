@@ -71,15 +71,15 @@ class Balance:
 
 
 def parse_balance(text: str) -> Balance:
-    """Read Daraja's AccountBalance value. Raises CallbackUnreadable where it names no account."""
+    """Read Daraja's AccountBalance value. Raises CallbackUnreadable where it holds no amount."""
     accounts: list[Account] = []
     warnings: list[str] = []
     for segment in text.split("&"):
         parts = [" ".join(part.split()) for part in segment.split("|")]
         if any(parts):
             accounts += _segment(parts, warnings)
-    if not accounts:
-        raise CallbackUnreadable("the AccountBalance value names no account")
+    if not any(_amounts(account) for account in accounts):
+        raise CallbackUnreadable("the AccountBalance value holds no account with an amount")
     for account in accounts:
         warnings += _oddities(account)
     if len({account.currency for account in accounts if account.currency}) > 1:
@@ -138,14 +138,17 @@ def _amount(text: str, warnings: list[str]) -> Decimal | None:
     return None
 
 
-def _oddities(account: Account) -> Iterator[str]:
+def _amounts(account: Account) -> list[Decimal]:
     amounts = (account.current, account.available, account.reserved, account.uncleared)
-    given = [amount for amount in amounts if amount is not None]
+    return [amount for amount in amounts if amount is not None]
+
+
+def _oddities(account: Account) -> Iterator[str]:
     if not account.name:
         yield MISSING_NAME
     if account.currency is None:
         yield MISSING_CURRENCY
-    if any(-int(amount.as_tuple().exponent) > 2 for amount in given):
+    if any(-int(amount.as_tuple().exponent) > 2 for amount in _amounts(account)):
         yield UNUSUAL_SCALE
     if account.current is None or account.available is None or account.reserved is None:
         return

@@ -123,12 +123,16 @@ def _literals(states: Sequence[QueryState]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Literal(str(state)) for state in states)
 
 
-#: A request and its query; a request that is there already writes nothing.
+#: A request and its query. A request that has a query already writes nothing; one that was refused
+#: is opened after all, once what was wrong with it is mended.
 _OPEN: Final = """
     WITH request AS (
         INSERT INTO balance_requests (id, shortcode, idempotency_key, requested_by, query_id)
         VALUES (%(request_id)s, %(shortcode)s, %(key)s, %(requested_by)s, %(query_id)s)
-        ON CONFLICT (id) DO NOTHING
+        ON CONFLICT (id) DO UPDATE SET
+            query_id = excluded.query_id, refusal = NULL, idempotency_key = excluded.idempotency_key,
+            requested_by = excluded.requested_by, requested_at = now()
+        WHERE balance_requests.refusal IS NOT NULL
         RETURNING query_id
     ), query AS (
         INSERT INTO balance_queries (id, shortcode, remarks, deadline_at)

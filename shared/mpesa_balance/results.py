@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from mpesa_balance.balances import Balance, parse_balance
@@ -122,9 +122,13 @@ def _where(error: ValueError) -> str:
 
 
 def _bounded_decimal(text: str) -> Decimal:
-    if len(text) > 64 or abs(Decimal(text).adjusted()) > 64:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = None
+    if number is None or len(text) > 64 or abs(number.adjusted()) > 64:
         raise ValueError("a number is out of any range that money has")
-    return Decimal(text)
+    return number
 
 
 def _refuse_constant(name: str) -> Any:
@@ -184,8 +188,8 @@ def _text(value: Any) -> str | None:
 
 
 def _storable(text: str) -> str:
-    """The text with the sign for NUL and "?" for half characters: legal in JSON, in no column."""
-    return text.replace("\x00", "\u2400").encode("utf-8", "replace").decode()
+    """The text without what JSON allows and no column or terminal should get."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 def _instant(value: Any) -> datetime | None:

@@ -50,7 +50,10 @@ class Sealer:
         try:
             return key.decrypt(nonce, ciphertext, sealed[:end] + place.encode())
         except (InvalidTag, ValueError):
-            raise SealBroken(f"what stands at {place} was changed or moved there") from None
+            raise SealBroken(
+                f"what stands at {place} does not open: SEALING_KEYS holds another key under the id "
+                f"{key_id!r}, or it was changed or moved there"
+            ) from None
 
     def seal_text(self, plain: str, place: str) -> bytes:
         """The envelope of a text."""

@@ -1,5 +1,6 @@
 """The shortcodes, tills and MSISDNs that may be asked for, and who asks in their name."""
 
+import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +17,9 @@ IDENTIFIER_TYPES: Final = {1: "MSISDN", 2: "till", 4: "shortcode"}
 
 PASSWORD: Final = "password"  # noqa: S105 - the name of a kind, not a secret
 SECURITY_CREDENTIAL: Final = "security_credential"
+
+#: What a 1024-bit key, the shortest that anybody has used, makes of a password, in bytes.
+_SHORTEST_CREDENTIAL: Final = 128
 
 #: What RSA with a 2048-bit key and PKCS#1 v1.5 padding can encrypt, in bytes.
 LONGEST_PASSWORD: Final = 245
@@ -41,6 +45,10 @@ def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bo
     wrong = [problem] if (problem := check_shortcode(entry.shortcode)) else []
     if entry.credential_kind == PASSWORD and len(entry.credential.encode()) > LONGEST_PASSWORD:
         wrong.append(f"the initiator's password must be at most {LONGEST_PASSWORD} bytes long")
+    if not (entry.initiator.isprintable() and 0 < len(entry.initiator.strip()) <= 100):
+        wrong.append("the initiator must be 1 to 100 printable characters, as on the M-PESA portal")
+    if entry.credential_kind == SECURITY_CREDENTIAL and not _is_base64(entry.credential):
+        wrong.append("the security credential must be the base64 that the Daraja portal shows")
     if wrong:
         raise RequestRefused(wrong)
     apps.named(connection, sealer, entry.app)
@@ -55,6 +63,13 @@ def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bo
     added = connection.execute(_REPLACE if replace else _ADD, row)
     if not added.rowcount:
         raise RequestRefused([f"shortcode {entry.shortcode} is registered already: --replace changes it"])
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) >= _SHORTEST_CREDENTIAL
+    except ValueError:
+        return False
 
 
 def every(connection: Connection, sealer: Sealer) -> list[Shortcode]:

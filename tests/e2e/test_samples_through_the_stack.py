@@ -11,8 +11,6 @@ from tests.conftest import private_folder
 from tests.e2e.running import Stack, running
 from tests.fakes import FakeDaraja, fake_daraja, json_reply
 
-pytestmark = pytest.mark.xdist_group("samples")
-
 
 @pytest.fixture(scope="module")
 def daraja() -> Iterator[FakeDaraja]:

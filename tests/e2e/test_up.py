@@ -19,7 +19,7 @@ from tests.conftest import Postgres, private_folder
 from tests.e2e.running import COMMAND, Stack, is_alive, running, start
 from tests.fakes import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
+pytestmark = pytest.mark.slow
 
 ASK = """
 import sys

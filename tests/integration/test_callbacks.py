@@ -1,11 +1,14 @@
 """What becomes of each callback: its move, its disposition, and who is told."""
 
+import json
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.errors import UniqueViolation
 
 from mpesa_balance import history
 from mpesa_balance.callback_urls import TIMEOUT
+from mpesa_balance.errors import SealBroken
 from mpesa_balance.queries import Ending, fail
 from mpesa_balance.sealing import new_key, parse_sealer
 from tests import samples
@@ -209,3 +212,62 @@ def test_the_bytes_are_kept_as_they_came(house: House, attempt_id: UUID) -> None
     found = row(house, "SELECT payload, digest FROM callbacks")
     place = f"callbacks/{attempt_id}/result/{bytes(found['digest']).hex()}"
     assert house.database.sealer.open(bytes(found["payload"]), place) == success(BALANCE) + b"  \n"
+
+
+def test_the_history_and_the_notice_name_the_attempt_and_the_callback(
+    house: House, attempt_id: UUID, query_id: UUID
+) -> None:
+    record(house, attempt_id, failure())
+    callback_id = row(house, "SELECT id FROM callbacks")["id"]
+    told_of = {"query_id": query_id, "callback_id": callback_id}
+    moved = row(house, "SELECT query_id, attempt_id, callback_id FROM query_events WHERE state = 'failed'")
+    assert moved == told_of | {"attempt_id": attempt_id}
+    record(house, attempt_id, success())
+    conflict = row(house, "SELECT id FROM callbacks WHERE disposition = 'conflict'")["id"]
+    noticed = row(house, "SELECT query_id, callback_id FROM outbox WHERE topic = 'callback_conflict'")
+    assert noticed == told_of | {"callback_id": conflict}
+
+
+def test_a_result_that_repeats_itself_after_a_queue_timeout_is_noted(
+    house: House, attempt_id: UUID
+) -> None:
+    """It is compared with the result that was applied, and not with the timeout that was too."""
+    record(house, attempt_id, b"{}", TIMEOUT)
+    record(house, attempt_id, success())
+    record(house, attempt_id, success() + b"\n")
+    assert dispositions(house) == ["applied", "applied", "noted"]
+
+
+def test_a_queue_timeout_that_changes_nothing_tells_nobody(house: House, attempt_id: UUID) -> None:
+    record(house, attempt_id, success())
+    record(house, attempt_id, b"{}", TIMEOUT)
+    assert told(house) == []
+
+
+def test_the_sender_and_the_transaction_are_kept(house: House, attempt_id: UUID) -> None:
+    record(house, attempt_id, success(TransactionID="UKM0000000"))
+    assert row(house, "SELECT address FROM callbacks") == {"address": "127.0.0.1"}
+    assert row(house, "SELECT transaction_id FROM balance_queries") == {"transaction_id": "UKM0000000"}
+
+
+def test_the_balance_string_is_kept_as_it_came_sealed_for_its_query(
+    house: House, attempt_id: UUID, query_id: UUID
+) -> None:
+    record(house, attempt_id, success(f" {BALANCE} "))
+    sealed = row(house, "SELECT document FROM balances")["document"]
+    assert json.loads(house.database.sealer.open(sealed, f"balances/{query_id}"))["raw"] == f" {BALANCE} "
+    with pytest.raises(SealBroken):
+        house.database.sealer.open(sealed, f"balances/{uuid4()}")
+
+
+def test_a_query_has_one_balance_and_an_attempt_one_number(house: House, attempt_id: UUID) -> None:
+    record(house, attempt_id, success())
+    for table, change in (("balances", "callback_id"), ("submission_attempts", "state")):
+        with pytest.raises(UniqueViolation):
+            rows(house, f"INSERT INTO {table} SELECT * FROM {table} RETURNING {change}")
+    with pytest.raises(UniqueViolation):
+        rows(
+            house,
+            "INSERT INTO submission_attempts (id, query_id, number) "
+            "SELECT gen_random_uuid(), query_id, number FROM submission_attempts RETURNING id",
+        )

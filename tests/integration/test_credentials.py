@@ -1,6 +1,7 @@
 """The security credential is what M-PESA can decrypt, made as Daraja says."""
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,14 @@ def test_safaricoms_certificates_make_a_credential_of_2048_bits(environment: str
     made = security_credential(entry(), app(environment))
     assert len(made) == 344
     assert len(base64.b64decode(made)) == 256
+
+
+def test_each_environment_has_its_own_certificate() -> None:
+    from worker.credentials import _certificate_of
+
+    folder = Path(__file__).parents[2] / "ops" / "certificates"
+    assert _certificate_of("sandbox") == (folder / "SandboxCertificate.cer").read_bytes()
+    assert _certificate_of("production") == (folder / "ProductionCertificate.cer").read_bytes()
 
 
 def test_a_ready_made_credential_is_passed_on_as_it_is() -> None:

@@ -1,9 +1,11 @@
 """Daraja over HTTP: each answer leaves as what is to be done about it, and none holds a task."""
 
 import inspect
+import ssl
 import time
 from base64 import b64decode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -21,6 +23,7 @@ from mpesa_balance.errors import (
     DarajaUnavailable,
     DarajaUnclear,
 )
+from ops.simulator.keys import KeyPair
 from tests import samples
 from tests.fakes import FakeDaraja, Reply, json_reply, raw_server, served, silent_server
 from worker.daraja import Acknowledgement, Daraja, Token
@@ -91,6 +94,12 @@ def test_an_answer_that_no_table_knows_is_told_by_its_status_and_its_form(
 ) -> None:
     daraja.replies.append(reply)
     assert type(refusal(client, daraja.url)) is kind
+
+
+def test_a_token_server_that_says_401_says_who_is_wrong(client: Daraja, daraja: FakeDaraja) -> None:
+    daraja.token_replies.append(Reply(401))
+    with pytest.raises(CredentialsRefused):
+        client.mint(app_at(daraja.url))
 
 
 def test_a_web_page_instead_of_a_token_is_not_taken_for_wrong_credentials(
@@ -275,6 +284,39 @@ def test_every_exception_of_requests_leaves_as_one_of_ours(
 
         monkeypatch.setattr(client._session, "request", fail)
         assert isinstance(refusal(client, "http://127.0.0.1:1"), DarajaError)
+
+
+def test_a_server_that_cannot_prove_who_it_is_gets_nothing(client: Daraja, folder: Path) -> None:
+    """Its certificate is its own work, as that of anybody in between would be."""
+    KeyPair.kept_in(folder / "key.pem")
+    certificate = KeyPair.kept_in(folder / "key.pem").certificate()
+    (folder / "chain.pem").write_bytes((folder / "key.pem").read_bytes() + certificate)
+    wsgi = Flask("impostor")
+    heard: list[bytes] = []
+    wsgi.before_request(lambda: heard.append(request.get_data()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "chain.pem")
+    with served(make_server("127.0.0.1", 0, wsgi, ssl_context=context)) as server:
+        assert isinstance(refusal(client, f"https://127.0.0.1:{server.port}"), DarajaUnavailable)
+    assert heard == []
+
+
+def test_a_proxy_of_the_host_does_not_see_what_is_sent(
+    client: Daraja, daraja: FakeDaraja, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert ask(client, daraja.url)
+
+
+def test_a_token_server_that_is_cut_off_is_tried_again(client: Daraja) -> None:
+    with (
+        raw_server(JSON_HEAD + b'Content-Length: 99\r\n\r\n{"access') as url,
+        pytest.raises(DarajaUnavailable),
+    ):
+        client.mint(app_at(url))
 
 
 def test_the_token_is_in_no_repr() -> None:

@@ -47,11 +47,14 @@ def test_a_forked_child_does_not_use_its_parents_connection(database_url: str, s
 
 
 def test_a_connection_that_the_server_dropped_is_replaced_before_it_is_used(
-    database: Database, busy: "psycopg.Connection[tuple[object, ...]]"
+    database_url: str, sealer: Sealer, busy: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
+    settings = DatabaseSettings(database_url=database_url, sealer=sealer, pool_size=1)
+    database = Database(settings)
     dropped = backend(database)
     busy.execute("SELECT pg_terminate_backend(%s, 1000)", (dropped,))
     assert backend(database) != dropped
+    database.close()
 
 
 def test_a_connection_that_is_dropped_in_the_middle_is_a_fault_that_passes(
@@ -71,6 +74,16 @@ def test_a_lock_that_is_never_released_does_not_hold_a_task(
     with pytest.raises(DatabaseUnavailable, match="lock timeout"), database.transaction() as connection:
         connection.execute("UPDATE counters SET value = 2")
     assert 1.5 < time.monotonic() - begun < 4
+
+
+def test_a_pool_whose_connections_are_all_out_is_a_fault_that_passes(
+    database_url: str, sealer: Sealer
+) -> None:
+    settings = DatabaseSettings(database_url=database_url, sealer=sealer, pool_size=1)
+    database = Database(settings)
+    with database.transaction(), pytest.raises(DatabaseUnavailable), database.transaction():
+        pass
+    database.close()
 
 
 def test_a_standby_that_is_not_promoted_yet_is_a_fault_that_passes(database: Database) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mpesa_balance import shortcodes
 from mpesa_balance.contract import request_id_for
-from tests.conftest import Bell, register
+from tests.conftest import SHORTCODE, Bell, register
 from tests.integration.answers import row, rows
 from worker.house import House
 from worker.intake import open_request
@@ -105,14 +105,34 @@ def test_a_refusal_that_is_delivered_twice_is_recorded_once(house: House) -> Non
     assert refusal(house)
 
 
-def test_a_refused_key_can_be_asked_again_under_the_same_id_only_as_refused(house: House) -> None:
-    """The id is the key's: an answer once given to it does not change behind the caller's back."""
-    open_request(house, TASK, {"shortcode": "699999", "idempotency_key": "k"})
-    rows(house, "UPDATE shortcodes SET shortcode = '699999' RETURNING shortcode")
-    open_request(house, TASK, {"shortcode": "699999", "idempotency_key": "k"})
-    assert "not registered" in refusal(house)
+def test_a_request_that_was_refused_can_be_asked_again_once_that_is_mended(
+    house: House, bell: Bell
+) -> None:
+    ask = {"shortcode": SHORTCODE, "idempotency_key": "k", "requested_by": "payroll"}
+    with house.database.transaction() as connection:
+        shortcodes.suspend(connection, SHORTCODE, "test")
+    open_request(house, TASK, ask)
+    assert "suspended" in refusal(house)
+    with house.database.transaction() as connection:
+        shortcodes.resume(connection, SHORTCODE)
+    for _ in range(2):
+        open_request(house, TASK, ask)
+    found = row(house, "SELECT refusal, query_id, requested_by FROM balance_requests")
+    assert found == {"refusal": None, "query_id": bell.rung[0], "requested_by": "payroll"}
+    assert len(bell.rung) == 1
 
 
 def test_a_second_house_on_the_same_database_agrees(house: House) -> None:
     with pytest.raises(Exception, match="registered already"):
         register(house.database, "http://127.0.0.1:1")
+
+
+def test_a_worker_that_is_rung_finds_the_query(house: House) -> None:
+    """The bell rings after the commit: another connection must see the row."""
+    seen = []
+    open_request(
+        replace(house, ring=lambda query_id: seen.append(row(house, "SELECT id FROM balance_queries"))),
+        TASK,
+        {"shortcode": "600000"},
+    )
+    assert len(seen) == 1

@@ -8,12 +8,12 @@ import pytest
 import redis
 from psycopg import sql
 
-from mpesa_balance import queries, shortcodes
+from mpesa_balance import attempts, queries, shortcodes
 from mpesa_balance.queries import Ending
 from tests import samples
-from tests.conftest import Postgres
+from tests.conftest import Postgres, open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
-from tests.integration.answers import record, row, rows, success
+from tests.integration.answers import begin, record, row, rows, success
 from worker.house import House
 from worker.submission import submit
 
@@ -90,7 +90,8 @@ def test_the_attempt_is_on_record_before_anything_is_sent(
     with pytest.raises(Killed):
         submit(house, query_id)
     assert attempt_states(house) == ["sending"]
-    assert seconds_to_next(house) > 60
+    most = house.settings.submission_grace + house.settings.daraja_timeout
+    assert house.settings.submission_grace < seconds_to_next(house) <= most
 
 
 def test_after_a_crash_a_new_attempt_waits_for_the_grace_and_has_its_own_address(
@@ -204,13 +205,35 @@ def test_nothing_is_sent_for_a_suspended_shortcode(
 def test_nothing_is_sent_for_a_query_that_has_ended_is_overdue_or_never_was(
     house: House, query_id: UUID, daraja: FakeDaraja
 ) -> None:
-    rows(house, "UPDATE balance_queries SET deadline_at = now() - interval '1 s' RETURNING id")
-    submit(house, query_id)
     submit(house, uuid4())
+    overdue = open_query(house.database)
+    late = "UPDATE balance_queries SET deadline_at = now() - interval '1 s' WHERE id = %s RETURNING id"
+    rows(house, late, overdue)
+    submit(house, overdue)
     with house.database.transaction() as connection:
         queries.complete(connection, query_id, Ending(cause="result"))
     submit(house, query_id)
     assert daraja.queries == []
+
+
+def test_attempts_of_which_nothing_was_heard_count_and_are_unknown_once_the_next_begins(
+    house: House, query_id: UUID
+) -> None:
+    """Each process died after it had begun: three are the last, the one that is out included."""
+    for _ in range(3):
+        begin(house, query_id)
+    assert attempt_states(house) == ["unknown", "unknown", "sending"]
+    due_now(house)
+    with house.database.transaction() as connection:
+        assert attempts.begin(connection, house.database.sealer, query_id, 90) is None
+
+
+def test_a_used_up_quota_waits_for_the_longest_time_at_once(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.append(json_reply({"errorCode": "500.003.03", "errorMessage": "Quota Violation"}, 500))
+    submit(house, query_id)
+    assert round(seconds_to_next(house)) == house.settings.submission_backoff[-1]
 
 
 def test_no_secret_stands_in_any_table_in_the_clear(

@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -83,3 +84,30 @@ def test_each_notice_is_told_once_and_names_its_query(
     told = [record.message for record in caplog.records if record.message.startswith("notice")]
     assert len(told) == 1
     assert f"query_timed_out query={query_id}" in told[0]
+
+
+def test_a_query_is_not_rung_before_its_time(house: House, bell: Bell, query_id: UUID) -> None:
+    age(house, "rung_at", 31)
+    age(house, "next_attempt_at", -60)
+    sweep(house)
+    assert bell.rung == []
+
+
+def test_a_query_that_daraja_has_taken_is_not_rung(house: House, bell: Bell, query_id: UUID) -> None:
+    rows(house, "UPDATE balance_queries SET state = 'acknowledged' RETURNING id")
+    age(house, "rung_at", 31)
+    sweep(house)
+    assert bell.rung == []
+
+
+def test_a_worker_that_is_rung_finds_what_the_sweeper_wrote(house: House, query_id: UUID) -> None:
+    """The bell rings after the commit: another connection must see the mark."""
+    age(house, "rung_at", 31)
+    seen = []
+
+    def look(rung: UUID) -> None:
+        fresh = "SELECT rung_at > now() - interval '10 s' AS fresh FROM balance_queries WHERE id = %s"
+        seen.append(row(house, fresh, rung)["fresh"])
+
+    sweep(replace(house, ring=look))
+    assert seen == [True]

@@ -87,6 +87,16 @@ def test_one_app_in_trouble_does_not_leave_the_others_without(
 def test_new_credentials_of_an_app_get_a_token_of_their_own(house: House, app: App) -> None:
     assert house.tokens.current(app) == "token-1"
     assert house.tokens.current(replace(app, consumer_key="new")) == "token-2"
+    assert house.tokens.current(replace(app, base_url=app.base_url + "/")) == "token-3"
+
+
+def test_a_token_that_lives_for_a_moment_is_kept_for_a_second(
+    house: House, app: App, daraja: FakeDaraja, store: redis.Redis
+) -> None:
+    daraja.token_seconds = "5"
+    assert house.tokens.current(app) == "token-1"
+    (key,) = store.keys("mpesa-balance:token:*")
+    assert 0 < store.pttl(key) <= 1000
 
 
 def test_a_token_sealed_with_a_key_that_is_gone_is_minted_again(

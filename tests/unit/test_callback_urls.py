@@ -48,6 +48,10 @@ def test_a_token_signed_before_a_rotation_still_opens() -> None:
     assert SIGNER.attempt_id(CallbackSigner((OLD,)).token(attempt_id)) == attempt_id
 
 
+def test_the_first_key_signs() -> None:
+    assert SIGNER.token(UUID(int=1)) == CallbackSigner((NEW,)).token(UUID(int=1))
+
+
 def test_a_token_signed_with_a_key_that_was_dropped_does_not() -> None:
     with pytest.raises(CallbackRejected):
         SIGNER.attempt_id(CallbackSigner((b"x" * 32,)).token(uuid4()))

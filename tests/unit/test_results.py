@@ -89,6 +89,8 @@ def test_ids_differ_only_where_both_sides_have_some() -> None:
         b'{"a": NaN}',
         b'{"a": 1, "a": 2}',
         b'{"a": 1e999}',
+        b'{"a": 1e99999999999999999999}',
+        b'{"a": 1e-99999999999999999999}',
         b"[" * 100_000,
         b'{"a":' * 40 + b"1" + b"}" * 40,
         '{"a": 1}'.encode("utf-16"),

@@ -25,7 +25,13 @@ _POLL_SECONDS: Final = 0.2
 @click.command()
 @click.argument("shortcode")
 @click.option("--wait", is_flag=True, help="Wait for the answer and print it.")
-@click.option("--timeout", default=660, show_default=True, help="How long to wait, in seconds.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=660,
+    show_default=True,
+    help="How long to wait, in seconds.",
+)
 @click.option("--remarks", help="2 to 100 plain characters that M-PESA keeps with the query.")
 @click.option("--idempotency-key", help="Asking twice with one key is one request.")
 @click.option("--requested-by", default="mpesa-balance query", show_default=True)

@@ -1,5 +1,6 @@
 """The command and its groups; what goes wrong becomes one line and an exit code."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,14 @@ class _Command(click.Group):
             ctx.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
 
 
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--env-file",
@@ -64,11 +73,15 @@ def main(env_file: Path | None) -> None:
     Exit codes: 0 done, 1 failed, 2 wrong command line, 3 the query failed or timed out, 4 not
     found, 5 refused, 6 Postgres or Redis away, 78 settings wrong.
     """
+    if not all(_is_text(argument) for argument in sys.argv):
+        raise RequestRefused(["an argument is not valid UTF-8: check what was pasted"])
     command = click.get_current_context().invoked_subcommand
     # What brings a stack up must not take the address of the last one for servers it was given.
     default = None if command in STARTING else DEFAULT_ENV_FILE
-    if file := env_file or default:
-        load_dotenv(file, override=False)
+    try:
+        load_dotenv(env_file or default or os.devnull, override=False)
+    except UnicodeDecodeError:
+        raise SettingsInvalid(f"{env_file or default} is no file of settings: it is not UTF-8") from None
 
 
 for command in (*asking.COMMANDS, *registering.COMMANDS, *running.COMMANDS):

@@ -22,6 +22,8 @@ _SIMULATOR_SECRETS: Final = {
     "initiator_password": "SIMULATOR_INITIATOR_PASSWORD",
 }
 
+_PORT: Final = click.IntRange(0, 65535)
+
 _state_dir = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -35,8 +37,8 @@ _state_dir = click.option(
 @click.command()
 @_state_dir
 @click.option("--daraja-url", help="Use the Daraja there instead of starting the simulator.")
-@click.option("--webhook-port", default=0, help="8080 if it is free, else any.")
-@click.option("--flower-port", default=0, help="5555 if it is free, else any.")
+@click.option("--webhook-port", type=_PORT, default=0, help="8080 if it is free, else any.")
+@click.option("--flower-port", type=_PORT, default=0, help="5555 if it is free, else any.")
 def up(**options: Any) -> None:
     """Run the whole system in the foreground until Ctrl-C.
 
@@ -57,8 +59,10 @@ def demo(state_dir: Path, json_output: bool) -> None:
 
 @click.command()
 @click.option("--host", help="Where to listen; loopback by default.")
-@click.option("--port", type=int, help="8081 by default.")
-@click.option("--callback-delay", type=float, help="Seconds until a result is sent; 1 by default.")
+@click.option("--port", type=_PORT, help="8081 by default.")
+@click.option(
+    "--callback-delay", type=click.FloatRange(min=0), help="Seconds until a result is sent; 1 by default."
+)
 @click.option("--token-seconds", type=int, help="How long an access token lives; 3599 by default.")
 @click.option("--seed", type=int, help="What the balances are drawn from.")
 @click.option("--consumer-key", help="The app's key; simulator-key by default.")
@@ -80,7 +84,8 @@ def simulator(**options: Any) -> None:
     try:
         server = program.create_server(settings)
     except OSError as error:
-        raise MpesaBalanceError(f"port {settings.port} cannot be used: choose another --port") from error
+        problem = f"{settings.host} port {settings.port} cannot be used ({error.strerror})"
+        raise MpesaBalanceError(f"{problem}: choose another --host or --port") from error
     click.echo(f"Daraja simulator on http://{settings.host}:{server.port}")
     server.serve_forever()
 
