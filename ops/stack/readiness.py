@@ -7,6 +7,7 @@ from typing import Final
 import requests
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from mpesa_balance.errors import MpesaBalanceError
 
@@ -46,7 +47,7 @@ def _workers_answer(broker_url: str) -> bool:
     with Celery(broker=broker_url, set_as_current=False) as app:
         try:
             replies = app.control.ping(timeout=0.5)
-        except OperationalError:
+        except (OperationalError, RedisError):
             return False
     answered = {node.partition("@")[0] for reply in replies or () for node in reply}
     return answered.issuperset(_WORKERS)

@@ -59,6 +59,7 @@ def supervise(
     try:
         arbiter.start()
     finally:
+        outcome.is_over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
     return outcome.good
 
@@ -80,13 +81,15 @@ def _insist_on_stopping() -> None:
 class _Outcome:
     def __init__(self) -> None:
         self.good = True
+        self.is_over = False
 
     def decide(self, when_started: Callable[[], bool]) -> None:
         good = False
         try:
             good = when_started()
         finally:
-            if not good:
+            # Once everything is being stopped, nobody needs to be told to stop.
+            if not good and not self.is_over:
                 self.good = False
                 os.kill(os.getpid(), signal.SIGTERM)
 
