@@ -24,7 +24,6 @@ from mpesa_balance.settings import (
     BrokerSettings,
     CallbackSettings,
     DatabaseSettings,
-    WebhookSettings,
     WorkerSettings,
 )
 from mpesa_balance.shortcodes import Shortcode
@@ -187,13 +186,6 @@ def settings(database_url: str, broker_url: str, sealer: Sealer, signer: Callbac
         token_margin=300,
         sweep_interval=5,
         log_level="INFO",
-    )
-
-
-@pytest.fixture
-def webhook_settings(settings: WorkerSettings) -> WebhookSettings:
-    return WebhookSettings(
-        broker=settings.broker, callbacks=settings.callbacks, trusted_hops=0, log_level="INFO"
     )
 
 

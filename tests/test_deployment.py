@@ -109,7 +109,7 @@ def test_secrets_are_made_once_and_fit_the_settings(
     assert "already" in again.stderr
 
 
-def test_every_task_is_routed_to_a_queue_of_the_contract(tmp_path: Path) -> None:
+def test_every_task_is_routed_to_a_queue_of_the_contract() -> None:
     """Asks the real application, which reads its settings as it is imported."""
     code = (
         "import worker.tasks\nfrom worker.app import app\nfrom mpesa_balance.contract import QUEUES\n"
