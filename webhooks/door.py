@@ -1,22 +1,20 @@
 """The door: whether a callback is ours, what of it may come in, and when it came."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from flask import Request
 
+from mpesa_balance.addresses import AddressPolicy, is_known
 from mpesa_balance.callback_urls import payload_digest
 from mpesa_balance.deliveries import Delivery, delivery_place
 from mpesa_balance.errors import CallbackRejected
 from mpesa_balance.settings import CallbackSettings
+from webhooks.redaction import without_credentials
 
 #: Real callbacks are 1 to 2 KiB; a body may be this long, however it is transferred.
 LONGEST_BODY: Final = 64 * 1024
-
-# A queue timeout can echo our own request. Its credential must not get into any store.
-_CREDENTIAL = re.compile(rb'("SecurityCredential"\s*:\s*")(?:[^"\\]|\\.)*"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +27,20 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Checks tokens and seals what comes with a good one."""
+    """Checks tokens and addresses, and seals what comes with good ones."""
 
     settings: CallbackSettings
+    policy: AddressPolicy
 
     def admit(self, token: str, kind: str, request: Request) -> Admitted:
-        """The callback in `request`. Raises CallbackRejected: 404 for its token, 413 for its size."""
+        """The callback in `request`.
+
+        Raises CallbackRejected: 404 for its token, 403 for its sender, 413 for its size.
+        """
         received_at = datetime.now(UTC)
         attempt_id = self.settings.signer.attempt_id(token)
-        payload = _CREDENTIAL.sub(rb'\1[removed]"', _bounded_body(request))
+        flagged = self._is_flagged(request.remote_addr)
+        payload = without_credentials(_bounded_body(request))
         digest = payload_digest(token, payload)
         delivery = Delivery(
             attempt_id=attempt_id,
@@ -46,8 +49,20 @@ class Door:
             payload=self.settings.sealer.seal(payload, delivery_place(attempt_id, kind, digest)),
             address=request.remote_addr,
             received_at=received_at,
+            flagged=flagged,
         )
         return Admitted(delivery, payload)
+
+    def _is_flagged(self, address: str | None) -> bool:
+        if self.policy is AddressPolicy.OFF or is_known(address):
+            return False
+        if self.policy is AddressPolicy.ENFORCE:
+            raise CallbackRejected(
+                f"callbacks are not taken from {address} (see CALLBACK_ADDRESS_POLICY and "
+                "TRUSTED_PROXY_HOPS)",
+                status=403,
+            )
+        return True
 
 
 def _bounded_body(request: Request) -> bytes:

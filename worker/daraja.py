@@ -11,7 +11,7 @@ from urllib3.exceptions import LocationParseError, NewConnectionError
 
 from mpesa_balance.apps import App
 from mpesa_balance.errors import (
-    CredentialsRefused,
+    AppRefused,
     DarajaError,
     DarajaRefused,
     DarajaUnavailable,
@@ -29,6 +29,9 @@ _LONGEST_BODY: Final = 64 * 1024
 
 #: How long connecting to one address may take.
 _CONNECT_SECONDS: Final = 3.0
+
+#: Accepted is any run of zeros, also where it comes as a number.
+_ZERO = re.compile(r"0+(\.0+)?", re.ASCII)
 
 #: How long a token is taken to live where Daraja's expires_in cannot be read.
 _DEFAULT_EXPIRY: Final = 60
@@ -98,7 +101,7 @@ class Daraja:
             self._session.mount(scheme, DeadlineAdapter(timeout, pool_maxsize=16))
 
     def mint(self, app: App) -> Token:
-        """A new access token. Raises CredentialsRefused, DarajaRefused or DarajaUnavailable."""
+        """A new access token. Raises AppRefused, DarajaRefused or DarajaUnavailable."""
         try:
             reply = self._exchange("GET", app.base_url + TOKEN_PATH, auth=_basic(app))
         except DarajaUnclear as error:
@@ -112,7 +115,7 @@ class Daraja:
         if reply.status == requests.codes.unauthorized or (
             reply.status == requests.codes.bad_request and (not reply.body or document)
         ):
-            raise CredentialsRefused(
+            raise AppRefused(
                 f"Daraja refused the consumer key or secret of app {app.name!r} "
                 f"(HTTP {reply.status}): correct them with `mpesa-balance apps add --replace`",
                 code=code_of(document),
@@ -182,7 +185,7 @@ def _acknowledgement(reply: _Reply, document: dict[str, Any]) -> Acknowledgement
         document.get("OriginatorConversationID") or document.get("OriginatorCoversationID")
     )
     conversation = text_of(document.get("ConversationID"))
-    if code_of(document) is not None and (code is None or code.strip("0")):
+    if code_of(document) is not None and (code is None or not _ZERO.fullmatch(code)):
         raise fault(reply.status, document)
     if code is None or not (originator or conversation):
         raise DarajaUnclear("the acknowledgement has no code or no id", http_status=reply.status)

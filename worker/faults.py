@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from mpesa_balance.errors import (
+    AppRefused,
     CredentialsRefused,
     DarajaError,
     DarajaRefused,
@@ -11,13 +12,14 @@ from mpesa_balance.errors import (
     DarajaTokenInvalid,
     DarajaUnavailable,
 )
-from mpesa_balance.result_codes import TABLE, Action, action_for
+from mpesa_balance.result_codes import Action, row_for
 
 _FAULTS: Final[dict[Action, type[DarajaError]]] = {
     Action.MINT_TOKEN: DarajaTokenInvalid,
     Action.RETRY: DarajaUnavailable,
     Action.RETRY_LATER: DarajaThrottled,
     Action.REFUSE: DarajaRefused,
+    Action.REFUSE_APP: AppRefused,
     Action.SUSPEND: CredentialsRefused,
 }
 
@@ -29,8 +31,9 @@ def fault(status: int, document: dict[str, Any] | None) -> DarajaError:
     """
     code = code_of(document)
     text = _description(document)
-    action = action_for(code, text)
-    if action is Action.REFUSE and code not in TABLE:
+    row = row_for(code, text)
+    action = row.action if row else Action.GO_ON
+    if action is Action.GO_ON:
         action = _action_of_status(status, is_daraja=document is not None)
     # Daraja repeats the token in the text of 401.002.01, so that text is not kept.
     said = "the access token was not accepted" if action is Action.MINT_TOKEN else text

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from mpesa_balance import contract, queries, shortcodes
+from mpesa_balance import balance_requests, contract, shortcodes
+from mpesa_balance.balance_requests import Answer, AnsweredBy
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
@@ -20,7 +21,7 @@ _LONGEST_REFUSAL = 2000
 def open_request(
     house: House, task_id: str, message: Mapping[str, Any], unnamed: Sequence[Any] = ()
 ) -> None:
-    """Open a query for `message` and ring for its submission; refuse it, on record, otherwise."""
+    """Find or open the query that answers `message`; refuse it, on record, otherwise."""
     try:
         # Positional arguments have no names, so they are none of those that a request takes.
         ask = BalanceAsk.read({**message, **{f"argument {n}": None for n in range(len(unnamed))}})
@@ -31,25 +32,39 @@ def open_request(
     request_id = contract.request_id(ask, task_id)
     try:
         with house.database.transaction() as connection:
-            query_id = _open(connection, house, request_id, ask)
+            answer = _answer(connection, house, request_id, ask)
     except RequestRefused as refused:
-        _refuse(house, request_id, ask.shortcode, refused)
+        _refuse(house, request_id, ask.shortcode, refused, ask)
         return
-    if query_id is not None:
-        logger.info("request %s opened query %s for %s", request_id, query_id, ask.shortcode)
-        house.ring(query_id)
+    if answer is not None:
+        logger.info("request %s %s query %s", request_id, answer.answered_by, answer.query_id)
+        if answer.answered_by is AnsweredBy.OPENED:
+            house.ring(answer.query_id)
 
 
-def _open(connection: Connection, house: House, request_id: UUID, ask: BalanceAsk) -> UUID | None:
-    wrong = shortcodes.refusals(connection, ask.shortcode, house.settings.callback_base_url)
-    if wrong:
-        raise RequestRefused(wrong)
-    return queries.open_query(connection, request_id, ask, house.settings.query_deadline)
+def _answer(connection: Connection, house: House, request_id: UUID, ask: BalanceAsk) -> Answer | None:
+    """The query that answers a request; None where it has one already. Raises RequestRefused."""
+    balance_requests.lock(connection, ask.shortcode)
+    if balance_requests.is_answered(connection, request_id):
+        return None
+    interval = house.settings.minimum_interval
+    found = balance_requests.existing_answer(connection, ask, interval)
+    if found is None or not found.is_at_hand:
+        wrong = shortcodes.refusals(connection, ask.shortcode, house.settings.callback_base_url)
+        if wrong:
+            raise RequestRefused(wrong)
+    answer = found or balance_requests.new_answer()
+    deadline = house.settings.query_deadline
+    is_new = balance_requests.record(connection, request_id, ask, answer, deadline)
+    return answer if is_new else None
 
 
-def _refuse(house: House, request_id: UUID, shortcode: Any, refused: RequestRefused) -> None:
+def _refuse(
+    house: House, request_id: UUID, shortcode: Any, refused: RequestRefused, ask: BalanceAsk | None = None
+) -> None:
     named = shortcode[:40] if isinstance(shortcode, str) and shortcode.isprintable() else None
+    reason = str(refused)[:_LONGEST_REFUSAL]
     with house.database.transaction() as connection:
-        is_new = queries.refuse_request(connection, request_id, named, str(refused)[:_LONGEST_REFUSAL])
+        is_new = balance_requests.refuse(connection, request_id, named, reason, ask)
     if is_new:
         logger.warning("request %s refused: %s", request_id, refused)

@@ -1,16 +1,22 @@
 """Putting one query to Daraja, and what becomes of it by the class of the answer alone."""
 
 import logging
+import time
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 from kombu.utils.functional import retry_over_time
 
-from mpesa_balance import attempts, queries
+from mpesa_balance import attempts, breaker, line, outbox, queries
 from mpesa_balance.attempts import Answer, Attempt
+from mpesa_balance.callback_urls import RESULT, TIMEOUT
+from mpesa_balance.daraja_request import DarajaRequest
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import (
+    AppRefused,
+    CredentialsRefused,
     DarajaError,
     DarajaRefused,
     DarajaThrottled,
@@ -20,18 +26,22 @@ from mpesa_balance.errors import (
     Unavailable,
 )
 from mpesa_balance.queries import Ending
+from mpesa_balance.result_codes import Action, advice_for
 from worker.credentials import security_credential
 from worker.daraja import Acknowledgement
 from worker.house import House
 
 logger = logging.getLogger(__name__)
 
+#: How soon to try again where a fault of ours kept us from asking, in seconds.
+_AFTER_OUR_FAULT: Final = 5
+
 #: What came back, or what of ours kept us from asking.
 Outcome = Acknowledgement | DarajaError | Unavailable
 
 
 def submit(house: House, query_id: UUID) -> None:
-    """Submit a query if it is due and nobody else is at it; record what Daraja answered.
+    """Submit the first query in the line of this one's app, if it is due; record what Daraja answered.
 
     The attempt is committed before anything is sent, and no transaction is open meanwhile: a
     process that dies in between leaves an attempt whose callback still finds its query.
@@ -40,8 +50,10 @@ def submit(house: House, query_id: UUID) -> None:
         grace = house.settings.submission_grace + house.settings.daraja_timeout
         attempt = attempts.begin(connection, house.database.sealer, query_id, grace)
     if attempt is None:
-        logger.info("query %s is not due for submission", query_id)
+        logger.info("nothing is due in the line of query %s", query_id)
         return
+    # The slot is this attempt's, and no transaction is open meanwhile.
+    time.sleep(attempt.wait)
     outcome = _ask(house, attempt)
     # What Daraja said exists only here: a Postgres that is away for a moment must not lose it.
     retry_over_time(
@@ -58,6 +70,10 @@ def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
     with house.database.transaction() as connection:
         queries.lock(connection, attempt.query_id)
         _Recorder(house, connection, attempt).record(outcome)
+    with house.database.transaction() as connection:
+        waiting = line.ring_next(connection, attempt.app.name)
+    if waiting is not None:
+        house.ring(waiting)
 
 
 def _ask(house: House, attempt: Attempt) -> Outcome:
@@ -74,17 +90,20 @@ def _ask(house: House, attempt: Attempt) -> Outcome:
 
 
 def _request_body(house: House, attempt: Attempt) -> dict[str, str]:
-    """The eight fields of the request, and no other (Daraja's Account Balance page)."""
+    """What is sent. Raises DarajaRefused where Daraja would refuse it, with everything that is wrong."""
     urls = house.settings.callbacks.signer.urls(house.settings.callback_base_url, attempt.id)
-    return {
-        "Initiator": attempt.shortcode.initiator,
-        "SecurityCredential": security_credential(attempt.shortcode, attempt.app),
-        "CommandID": "AccountBalance",
-        "PartyA": attempt.shortcode.shortcode,
-        "IdentifierType": str(attempt.shortcode.identifier_type),
-        "Remarks": attempt.remarks,
-        **urls,
-    }
+    request = DarajaRequest(
+        initiator=attempt.shortcode.initiator,
+        security_credential=security_credential(attempt.shortcode, attempt.app),
+        party_a=attempt.shortcode.shortcode,
+        identifier_type=attempt.shortcode.identifier_type,
+        remarks=attempt.remarks,
+        result_url=urls[RESULT],
+        queue_timeout_url=urls[TIMEOUT],
+    )
+    if wrong := request.violations(production=attempt.app.is_production):
+        raise DarajaRefused(f"nothing was sent, because Daraja would refuse it: {'; '.join(wrong)}")
+    return request.body()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +128,7 @@ class _Recorder:
             self._try_again(outcome)
         else:
             # Nothing was sent, and that was our fault: it counts for nothing and fails no query.
-            wait = self.house.settings.submission_backoff[0]
-            attempts.withdraw(self.connection, self.attempt.id, wait)
+            attempts.withdraw(self.connection, self.attempt.id, _AFTER_OUR_FAULT)
             logger.warning("query %s was not submitted: %s", self.attempt.query_id, outcome)
 
     def _acknowledged(self, taken: Acknowledgement) -> None:
@@ -133,12 +151,15 @@ class _Recorder:
         logger.warning("query %s %s: %s", self.attempt.query_id, state.replace("_", " "), error)
 
     def _try_again(self, error: DarajaError) -> None:
-        backoff = self.house.settings.submission_backoff
-        if self.attempt.number > len(backoff):
+        schedule, number = self.house.settings.retries, self.attempt.number
+        is_quota = isinstance(error, DarajaThrottled)
+        wait = schedule.wait(Action.RETRY_LATER if is_quota else Action.RETRY, number - 1)
+        if is_quota:
+            # The quota is the app's: whatever else it sends now would be refused as well.
+            line.hold_back(self.connection, self.attempt.app.name, schedule.quota_backoff)
+        query_id = self.attempt.query_id
+        if wait is None or not attempts.try_again_after(self.connection, query_id, wait):
             self._fail(error)
-            return
-        wait = backoff[-1] if isinstance(error, DarajaThrottled) else backoff[self.attempt.number - 1]
-        attempts.try_again_after(self.connection, self.attempt.query_id, wait)
 
     def _fail(self, error: DarajaError) -> None:
         ending = Ending(
@@ -148,3 +169,8 @@ class _Recorder:
             result_description=str(error),
         )
         queries.fail(self.connection, self.attempt.query_id, ending)
+        if isinstance(error, CredentialsRefused):
+            because = f"Daraja said {error.code}, {error}. {advice_for(error.code, str(error))}"
+            breaker.suspend_after(self.connection, self.attempt.id, because)
+        elif isinstance(error, AppRefused):
+            outbox.add(self.connection, outbox.APP_REFUSED, str(error), self.attempt.query_id)

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from mpesa_balance import outbox, queries
+from mpesa_balance import line, outbox, passwords, queries
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -13,22 +13,25 @@ RING_AGAIN_AFTER: Final = 30
 
 
 def sweep(house: House) -> None:
-    """Time out what nobody answered, ring what is due, tell what happened."""
+    """Time out what nobody answered, ring what is due, look at passwords, tell what happened."""
     with house.database.transaction() as connection:
         for query_id in queries.time_out_overdue(connection):
             logger.warning("query %s timed out: nobody answered before its deadline", query_id)
     with house.database.transaction() as connection:
-        due = queries.ring_due(connection, RING_AGAIN_AFTER)
+        due = line.ring_due(connection, RING_AGAIN_AFTER, house.settings.sweep_interval)
     # Rung after the commit: a worker that is quicker than us must find the row.
     for query_id in due:
         house.ring(query_id)
     with house.database.transaction() as connection:
+        passwords.tell_of_old_passwords(connection)
+    with house.database.transaction() as connection:
         for notice in outbox.take(connection):
             logger.warning(
-                "notice %s %s query=%s callback=%s: %s",
+                "notice %s %s query=%s callback=%s shortcode=%s: %s",
                 notice.id,
                 notice.topic,
                 notice.query_id,
                 notice.callback_id,
+                notice.shortcode,
                 notice.message,
             )

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,9 +23,18 @@ BASE_URLS: Final = {
 }
 
 
+#: Spike arrest has been met at five requests in a second and more.
+DEFAULT_RATE: Final = Decimal(5)
+_RATES: Final = (Decimal("0.001"), Decimal(1000))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """A Daraja app. `certificate` is PEM or DER; None means the environment's own."""
+    """A Daraja app.
+
+    certificate: PEM or DER; None means the environment's own.
+    requests_per_second: what Daraja lets this app send, all workers together.
+    """
 
     name: str
     environment: str
@@ -32,6 +42,7 @@ class App:
     certificate: bytes | None = field(default=None, repr=False)
     consumer_key: str = field(repr=False)
     consumer_secret: str = field(repr=False)
+    requests_per_second: Decimal = DEFAULT_RATE
 
     @property
     def is_production(self) -> bool:
@@ -47,6 +58,8 @@ def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = Fal
     for what, secret in (("key", app.consumer_key), ("secret", app.consumer_secret)):
         if not (secret.isascii() and secret.isprintable()):
             wrong.append(f"the consumer {what} must be plain ASCII: copy it from the Daraja portal again")
+    if not _RATES[0] <= app.requests_per_second <= _RATES[1]:
+        wrong.append(f"requests per second must be from {_RATES[0]} to {_RATES[1]}")
     if wrong:
         raise RequestRefused(wrong)
     if app.certificate is not None:
@@ -58,6 +71,7 @@ def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = Fal
         "certificate": app.certificate,
         "key": sealer.seal_text(app.consumer_key, _place(app.name, "consumer_key")),
         "secret": sealer.seal_text(app.consumer_secret, _place(app.name, "consumer_secret")),
+        "rate": app.requests_per_second,
     }
     added = connection.execute(_REPLACE if replace else _ADD, row)
     if not added.rowcount:
@@ -103,21 +117,23 @@ def _place(app: str, column: str) -> str:
 
 
 _ADD: Final = """
-    INSERT INTO daraja_apps (name, environment, base_url, certificate, consumer_key, consumer_secret)
-    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s)
+    INSERT INTO daraja_apps
+        (name, environment, base_url, certificate, consumer_key, consumer_secret, requests_per_second)
+    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s, %(rate)s)
     ON CONFLICT (name) DO NOTHING
 """
 
 _REPLACE: Final = """
-    INSERT INTO daraja_apps (name, environment, base_url, certificate, consumer_key, consumer_secret)
-    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s)
+    INSERT INTO daraja_apps
+        (name, environment, base_url, certificate, consumer_key, consumer_secret, requests_per_second)
+    VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s, %(rate)s)
     ON CONFLICT (name) DO UPDATE SET
         environment = excluded.environment, base_url = excluded.base_url,
         certificate = excluded.certificate, consumer_key = excluded.consumer_key,
-        consumer_secret = excluded.consumer_secret
+        consumer_secret = excluded.consumer_secret, requests_per_second = excluded.requests_per_second
 """
 
 _APPS: Final = """
-    SELECT name, environment, base_url, certificate, consumer_key, consumer_secret
+    SELECT name, environment, base_url, certificate, consumer_key, consumer_secret, requests_per_second
     FROM daraja_apps WHERE name = coalesce(%(name)s, name) ORDER BY name
 """

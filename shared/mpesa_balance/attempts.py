@@ -18,15 +18,24 @@ UNKNOWN: Final = "unknown"
 #: How many attempts of one query Daraja may have taken without a word. The query only reads.
 MOST_UNANSWERED: Final = 3
 
+#: For how long a worker holds an attempt until its slot comes, in seconds; what is farther off waits
+#: in Postgres, so that a slow app does not keep all workers waiting.
+LONGEST_WAIT: Final = 1.0
+
+#: Slots are this much wider than the app's rate asks for: the network brings two requests closer
+#: together than they left, and Daraja counts arrivals.
+SPACING: Final = 1.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One submission that this process, and no other, is to make now."""
+    """One submission that this process, and no other, is to make, `wait` seconds from now."""
 
     id: UUID
     number: int
     query_id: UUID
     remarks: str
+    wait: float
     shortcode: Shortcode
     app: App
 
@@ -53,9 +62,12 @@ class Submitted:
 
 
 def begin(connection: Connection, sealer: Sealer, query_id: UUID, grace_seconds: int) -> Attempt | None:
-    """Take the right to submit a query now; None where it is not due, not pending or taken.
+    """Take the right to submit the query that is first in the line of `query_id`'s app.
 
-    The next attempt cannot begin before the grace has passed, so this is also the lease.
+    Whoever answers a bell serves the line, so that queries leave in the order in which they were
+    asked, whichever bell is heard first. None where nothing is due, or where the app's next slot is
+    too far off to wait for. The next attempt of the query cannot begin before the grace has passed,
+    so this is also the lease.
     """
     attempt_id = uuid4()
     row = {
@@ -63,16 +75,21 @@ def begin(connection: Connection, sealer: Sealer, query_id: UUID, grace_seconds:
         "attempt_id": attempt_id,
         "grace": grace_seconds,
         "most": MOST_UNANSWERED,
+        "longest_wait": LONGEST_WAIT,
+        "spacing": SPACING,
     }
+    connection.execute(_LOCK_APP, row)
     begun = connection.execute(_BEGIN, row).fetchone()
     if begun is None:
+        connection.execute(_BELL_WAS_HEARD, row)
         return None
     entry = shortcodes.named(connection, sealer, begun["shortcode"])
     return Attempt(
         id=attempt_id,
         number=begun["number"],
-        query_id=query_id,
+        query_id=begun["query_id"],
         remarks=begun["remarks"],
+        wait=begun["wait"],
         shortcode=entry,
         app=apps.named(connection, sealer, entry.app),
     )
@@ -97,9 +114,10 @@ def withdraw(connection: Connection, attempt_id: UUID, seconds: float) -> None:
     connection.execute(_WITHDRAW, {"id": attempt_id, "seconds": seconds})
 
 
-def try_again_after(connection: Connection, query_id: UUID, seconds: float) -> None:
-    """Let the next attempt of a pending query begin after `seconds`."""
-    connection.execute(_TRY_AGAIN_AFTER, {"query_id": query_id, "seconds": seconds})
+def try_again_after(connection: Connection, query_id: UUID, seconds: float) -> bool:
+    """Let the next attempt of a pending query begin after `seconds`; False where it ends before."""
+    row = {"query_id": query_id, "seconds": seconds}
+    return bool(connection.execute(_TRY_AGAIN_AFTER, row).rowcount)
 
 
 def find(connection: Connection, attempt_id: UUID) -> Submitted | None:
@@ -113,22 +131,51 @@ def answered_by_callback(connection: Connection, attempt_id: UUID) -> None:
     connection.execute(_ANSWERED_BY_CALLBACK, {"id": attempt_id})
 
 
-# Locks are taken in one order everywhere, the query's before its attempts', so that a callback, an
-# answer and the next attempt wait for each other and never in a circle.
+def fill_in_ids(
+    connection: Connection, attempt_id: UUID, originator: str | None, conversation: str | None
+) -> None:
+    """Keep the conversation ids of a result where the acknowledgement brought none."""
+    row = {"id": attempt_id, "originator": originator, "conversation": conversation}
+    connection.execute(_FILL_IN_IDS, row)
 
-#: Earlier attempts that never heard anything become unknown in the same statement.
+
+# Locks are taken in one order everywhere, the query's before its attempts', so that a callback, an
+# answer and the next attempt wait for each other and never in a circle. The app's comes before both
+# in `begin`, which waits for no query, and after them in `line.hold_back`.
+
+#: Beginnings of one app happen one after the other, so that its slots are given out in order.
+_LOCK_APP: Final = """
+    SELECT FROM daraja_apps WHERE name = (
+        SELECT s.app FROM balance_queries q JOIN shortcodes s USING (shortcode) WHERE q.id = %(query_id)s
+    ) FOR NO KEY UPDATE
+"""
+
+#: The first in line takes the app's next slot; its earlier attempts that never heard anything become
+#: unknown in the same statement.
 _BEGIN: Final = """
-    WITH taken AS (
+    WITH app AS (
+        SELECT a.name, a.next_slot_at
+        FROM balance_queries q JOIN shortcodes s USING (shortcode) JOIN daraja_apps a ON a.name = s.app
+        WHERE q.id = %(query_id)s
+          AND a.next_slot_at <= clock_timestamp() + make_interval(secs => %(longest_wait)s)
+    ), first AS (
+        SELECT q.id FROM app JOIN shortcodes s ON s.app = app.name JOIN balance_queries q USING (shortcode)
+        WHERE q.state = 'pending' AND q.next_attempt_at <= statement_timestamp()
+          AND q.deadline_at > statement_timestamp() AND s.suspended_at IS NULL
+          AND (SELECT count(*) FROM submission_attempts a
+               WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown')) < %(most)s
+        ORDER BY q.created_at, q.id LIMIT 1 FOR UPDATE OF q SKIP LOCKED
+    ), taken AS (
         UPDATE balance_queries q SET
             attempts = attempts + 1,
             next_attempt_at = now() + make_interval(secs => %(grace)s)
-        WHERE id = %(query_id)s AND state = 'pending'
-          AND next_attempt_at <= now() AND deadline_at > now()
-          AND NOT EXISTS (SELECT FROM shortcodes s
-                          WHERE s.shortcode = q.shortcode AND s.suspended_at IS NOT NULL)
-          AND (SELECT count(*) FROM submission_attempts a
-               WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown')) < %(most)s
-        RETURNING id, attempts, shortcode, remarks
+        FROM first WHERE q.id = first.id AND q.state = 'pending'
+        RETURNING q.id, q.attempts, q.shortcode, q.remarks
+    ), slot AS (
+        UPDATE daraja_apps a SET next_slot_at = greatest(a.next_slot_at, clock_timestamp())
+                                                + make_interval(secs => %(spacing)s / requests_per_second)
+        FROM app WHERE a.name = app.name AND EXISTS (SELECT FROM taken)
+        RETURNING greatest(app.next_slot_at - clock_timestamp(), interval '0') AS wait
     ), given_up AS (
         UPDATE submission_attempts a SET state = 'unknown' FROM taken
         WHERE a.query_id = taken.id AND a.state = 'sending'
@@ -136,7 +183,15 @@ _BEGIN: Final = """
         INSERT INTO submission_attempts (id, query_id, number)
         SELECT %(attempt_id)s, id, attempts FROM taken
     )
-    SELECT attempts AS number, shortcode, remarks FROM taken
+    SELECT id AS query_id, attempts AS number, shortcode, remarks,
+           extract(epoch FROM wait)::float AS wait
+    FROM taken, slot
+"""
+
+#: A bell that was heard in vain will be rung again: by whoever is done first, or by the sweeper.
+_BELL_WAS_HEARD: Final = """
+    UPDATE balance_queries SET rung_at = '-infinity'
+    WHERE id = %(query_id)s AND state = 'pending' AND next_attempt_at <= now() AND deadline_at > now()
 """
 
 #: What is said after a callback has proved the attempt does not take that back.
@@ -144,8 +199,8 @@ _ANSWER: Final = """
     UPDATE submission_attempts SET
         state = %(state)s, answered_at = now(), http_status = %(http_status)s,
         code = %(code)s, description = %(description)s,
-        originator_conversation_id = %(originator_conversation_id)s,
-        conversation_id = %(conversation_id)s
+        originator_conversation_id = coalesce(%(originator_conversation_id)s, originator_conversation_id),
+        conversation_id = coalesce(%(conversation_id)s, conversation_id)
     WHERE id = %(id)s AND (state <> 'acknowledged' OR %(state)s = 'acknowledged')
 """
 
@@ -161,6 +216,7 @@ _WITHDRAW: Final = """
 _TRY_AGAIN_AFTER: Final = """
     UPDATE balance_queries SET next_attempt_at = now() + make_interval(secs => %(seconds)s)
     WHERE id = %(query_id)s AND state = 'pending'
+      AND deadline_at > now() + make_interval(secs => %(seconds)s)
 """
 
 _FIND: Final = """
@@ -172,4 +228,11 @@ _FIND: Final = """
 _ANSWERED_BY_CALLBACK: Final = """
     UPDATE submission_attempts SET state = 'acknowledged', answered_at = coalesce(answered_at, now())
     WHERE id = %(id)s AND state IN ('sending', 'unknown')
+"""
+
+_FILL_IN_IDS: Final = """
+    UPDATE submission_attempts SET
+        originator_conversation_id = coalesce(originator_conversation_id, %(originator)s),
+        conversation_id = coalesce(conversation_id, %(conversation)s)
+    WHERE id = %(id)s AND (originator_conversation_id IS NULL OR conversation_id IS NULL)
 """

@@ -25,6 +25,8 @@ MIXED_CURRENCIES: Final = "mixed_currencies"
 MISSING_SEPARATOR: Final = "missing_separator"
 MISSING_NAME: Final = "missing_name"
 MISSING_CURRENCY: Final = "missing_currency"
+UNUSUAL_CURRENCY: Final = "unusual_currency"
+REPEATED_ACCOUNT: Final = "repeated_account"
 
 _AMOUNTS: Final = ("current", "available", "reserved", "uncleared")
 _REPEATED_AMOUNTS: Final = ("available", "uncleared", "reserved")
@@ -84,6 +86,8 @@ def parse_balance(text: str) -> Balance:
         warnings += _oddities(account)
     if len({account.currency for account in accounts if account.currency}) > 1:
         warnings.append(MIXED_CURRENCIES)
+    if len({account.name for account in accounts}) < len(accounts):
+        warnings.append(REPEATED_ACCOUNT)
     return Balance(tuple(accounts), tuple(dict.fromkeys(warnings)))
 
 
@@ -120,8 +124,10 @@ def _once(chunk: Sequence[str]) -> list[str]:
 
 
 def _account(chunk: Sequence[str], names: Sequence[str], warnings: list[str]) -> Account:
-    name, currency, *rest = [*chunk, ""] if len(chunk) == 1 else chunk
-    numbers = list(rest)
+    name, currency, *numbers = [*chunk, ""] if len(chunk) == 1 else chunk
+    if _AMOUNT.fullmatch(currency):
+        # The currency is left out: what stands in its place is the first number, and stays one.
+        currency, numbers = "", [currency, *numbers]
     while numbers and not numbers[-1]:
         numbers.pop()
     if len(numbers) > len(names):
@@ -148,6 +154,8 @@ def _oddities(account: Account) -> Iterator[str]:
         yield MISSING_NAME
     if account.currency is None:
         yield MISSING_CURRENCY
+    elif not _CURRENCY.fullmatch(account.currency):
+        yield UNUSUAL_CURRENCY
     if any(-int(amount.as_tuple().exponent) > 2 for amount in _amounts(account)):
         yield UNUSUAL_SCALE
     if account.current is None or account.available is None or account.reserved is None:

@@ -39,9 +39,9 @@ class CallbackSigner:
         return attempt_id.hex + _mac(self.keys[0], attempt_id)
 
     def urls(self, base_url: str, attempt_id: UUID) -> dict[str, str]:
-        """ResultURL and QueueTimeOutURL of one attempt, under Daraja's names for them."""
+        """The callback addresses of one attempt, by kind."""
         place = f"{base_url.rstrip('/')}{PATH}/{self.token(attempt_id)}"
-        return {"ResultURL": f"{place}/{RESULT}", "QueueTimeOutURL": f"{place}/{TIMEOUT}"}
+        return {kind: f"{place}/{kind}" for kind in (RESULT, TIMEOUT)}
 
     def attempt_id(self, token: str) -> UUID:
         """The attempt that a token was made for. Raises CallbackRejected (404) for any other text."""
@@ -68,7 +68,7 @@ def base_url_violations(base_url: str, *, production: bool) -> list[str]:
     """What Daraja would refuse about callback addresses below `base_url`, a sentence each."""
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        return [f"the callback base URL {base_url!r} must start with https:// and name a host"]
+        return ["the callback base URL must start with https:// and name a host: see CALLBACK_BASE_URL"]
     found = [word for word in FORBIDDEN_WORDS if word in base_url.lower()]
     wrong = [f"the callback base URL contains {word!r}, which Daraja refuses" for word in found]
     if parts.query or parts.fragment or parts.username:

@@ -65,10 +65,14 @@ class BalanceClient:
         idempotency_key: str | None = None,
         remarks: str | None = None,
         requested_by: str | None = None,
+        max_age: int | None = None,
+        force: bool = False,
     ) -> UUID:
         """Ask for the balance of a registered shortcode; returns the request's id at once.
 
-        Asking twice with one idempotency key for one shortcode is one request with one id.
+        Asking twice with one idempotency key for one shortcode is one request with one id. A balance
+        that is at most `max_age` seconds old is the answer where there is one; a query in flight is
+        joined; within the minimum interval the answer is the balance at hand. `force` asks anew.
         Raises RequestRefused (with everything that is wrong) or BrokerUnavailable.
         """
         given = {
@@ -76,6 +80,8 @@ class BalanceClient:
             "idempotency_key": idempotency_key,
             "remarks": remarks,
             "requested_by": requested_by,
+            "max_age": max_age,
+            "force": force,
         }
         ask = BalanceAsk.read(given)
         task_id = str(uuid4())

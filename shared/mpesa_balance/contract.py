@@ -49,6 +49,9 @@ REQUEST_NAMESPACE: Final = UUID("7a5d2b0e-6a0f-5c39-9f0d-6d1f6c1f0b52")
 
 DEFAULT_REMARKS: Final = "Account balance query"
 
+#: A balance that is older than a year is none that anybody wants reused, in seconds.
+_LONGEST_AGE: Final = 365 * 86_400
+
 _SHORTCODE = re.compile(r"[0-9]{5,12}", re.ASCII)
 _REMARKS = re.compile(r"[A-Za-z0-9 .,:;/()_+-]{2,100}", re.ASCII)
 
@@ -61,12 +64,16 @@ class BalanceAsk:
     idempotency_key: asking twice with one key for one shortcode is one request; up to 200 characters.
     remarks: 2 to 100 letters, digits, spaces and . , : ; / ( ) _ + - (Daraja refuses an empty one).
     requested_by: who asks, for the history; up to 200 characters.
+    max_age: a balance that is at most this many seconds old will do; whole seconds.
+    force: ask M-PESA even so, although a query is in flight or the last one was a moment ago.
     """
 
     shortcode: str
     idempotency_key: str | None = None
     remarks: str = DEFAULT_REMARKS
     requested_by: str | None = None
+    max_age: int | None = None
+    force: bool = False
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> Self:
@@ -82,11 +89,10 @@ class BalanceAsk:
             raise RequestRefused(wrong)
         return cls(**given)
 
-    def message(self) -> dict[str, str]:
+    def message(self) -> dict[str, str | int]:
         """The keyword arguments for the task, without those that were not given."""
-        return {
-            field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None
-        }
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 def request_id_for(shortcode: str, idempotency_key: str) -> UUID:
@@ -135,7 +141,8 @@ def check_shortcode(value: object) -> str | None:
     return "shortcode must be a string of 5 to 12 digits, such as '600000'"
 
 
-def _check_remarks(value: object) -> str | None:
+def check_remarks(value: object) -> str | None:
+    """What is wrong with remarks, or None; None is taken for the default."""
     if value is None or (isinstance(value, str) and _REMARKS.fullmatch(value)):
         return None
     return (
@@ -150,9 +157,22 @@ def _check_label(name: str, value: object) -> str | None:
     return f"{name} must be a string of 1 to 200 printable characters"
 
 
+def _check_max_age(value: object) -> str | None:
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LONGEST_AGE
+    if value is None or is_whole:
+        return None
+    return f"max_age must be whole seconds from 0 to {_LONGEST_AGE}"
+
+
+def _check_force(value: object) -> str | None:
+    return None if value is None or isinstance(value, bool) else "force must be true or false"
+
+
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "shortcode": check_shortcode,
-    "remarks": _check_remarks,
+    "remarks": check_remarks,
     "idempotency_key": lambda value: _check_label("idempotency_key", value),
     "requested_by": lambda value: _check_label("requested_by", value),
+    "max_age": _check_max_age,
+    "force": _check_force,
 }

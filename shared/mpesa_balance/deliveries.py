@@ -8,7 +8,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 
@@ -22,6 +22,7 @@ class Delivery:
     payload: the bytes, sealed for `place`.
     address: who sent it, as far as can be told.
     received_at: stamped at the door, aware UTC.
+    flagged: whether the sender is none of Safaricom's known addresses.
     """
 
     attempt_id: UUID
@@ -30,13 +31,14 @@ class Delivery:
     payload: bytes = field(repr=False)
     address: str | None
     received_at: datetime
+    flagged: bool = False
 
     @property
     def place(self) -> str:
         """What the payload is sealed for: the same in the message and in the table."""
         return delivery_place(self.attempt_id, self.kind, self.digest)
 
-    def message(self) -> dict[str, str | None]:
+    def message(self) -> dict[str, str | bool | None]:
         """The delivery as JSON scalars."""
         return {
             "attempt_id": str(self.attempt_id),
@@ -45,10 +47,11 @@ class Delivery:
             "payload": base64.b64encode(self.payload).decode(),
             "address": self.address,
             "received_at": self.received_at.isoformat(),
+            "flagged": self.flagged,
         }
 
     @classmethod
-    def read(cls, message: Mapping[str, str]) -> Self:
+    def read(cls, message: Mapping[str, Any]) -> Self:
         """The delivery that `message` was made of."""
         return cls(
             attempt_id=UUID(message["attempt_id"]),
@@ -57,6 +60,8 @@ class Delivery:
             payload=base64.b64decode(message["payload"]),
             address=message["address"],
             received_at=datetime.fromisoformat(message["received_at"]),
+            # A webhook tier that is not up to date yet says nothing of it.
+            flagged=message.get("flagged", False),
         )
 
 

@@ -17,7 +17,8 @@ MpesaBalanceError
     │   └── DarajaThrottled          later, and not soon
     ├── DarajaUnclear            Daraja may have taken it: wait for its callback before asking again
     └── DarajaRefused            Daraja said no: never send it again
-        └── CredentialsRefused       and the credentials are why: stop before they are locked
+        ├── AppRefused               to the Daraja app itself: its consumer key or secret is wrong
+        └── CredentialsRefused       to the initiator: suspend the shortcode before it is locked
 """
 
 from collections.abc import Sequence
@@ -111,5 +112,9 @@ class DarajaRefused(DarajaError):
     """Daraja refused the query for good."""
 
 
+class AppRefused(DarajaRefused):
+    """Daraja refused the app's consumer key or secret; no initiator is at risk."""
+
+
 class CredentialsRefused(DarajaRefused):
-    """Daraja refused who we say we are; repeating it can lock the initiator."""
+    """Daraja refused the initiator; repeating it can lock him."""

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from mpesa_balance.balance_requests import AnsweredBy
 from mpesa_balance.balances import Account
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound
 from mpesa_balance.inbox import open_balance
+from mpesa_balance.result_codes import Code, Where, row_for
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.states import OPEN, QueryState
 
@@ -27,8 +29,17 @@ class Standing:
     completed_at: datetime | None
     ended_at: datetime | None
     late: bool
+    answered_by: AnsweredBy | None
+    next_possible_at: datetime | None
     warnings: tuple[str, ...]
     accounts: tuple[Account, ...] = field(repr=False)
+
+    @property
+    def code(self) -> Code | None:
+        """What is known of the code with which it failed."""
+        if self.state is not QueryState.FAILED:
+            return None
+        return row_for(self.result_code, self.result_description or "", Where.RESULT)
 
     @property
     def is_open(self) -> bool:
@@ -48,6 +59,11 @@ class Standing:
             "late": self.late,
             "result_code": self.result_code,
             "result_description": self.result_description,
+            "meaning": self.code and self.code.meaning,
+            "advice": self.code and self.code.advice,
+            "retryable": self.code is not None and self.code.is_retryable,
+            "answered_by": self.answered_by,
+            "next_possible_at": _iso(self.next_possible_at),
             "warnings": list(self.warnings),
             "refusal": self.refusal,
         }
@@ -94,9 +110,11 @@ def timeline(connection: Connection, query_id: UUID) -> list[Event]:
 def _standing(row: dict[str, Any], sealer: Sealer) -> Standing:
     sealed = row.pop("document")
     state = QueryState(row["state"]) if row["state"] else None
+    answered_by = AnsweredBy(row["answered_by"]) if row["answered_by"] else None
     warnings = tuple(row["warnings"] or ())
     accounts = tuple(open_balance(sealer, row["query_id"], sealed)) if sealed else ()
-    return Standing(**(row | {"state": state, "warnings": warnings, "accounts": accounts}))
+    read = {"state": state, "answered_by": answered_by, "warnings": warnings, "accounts": accounts}
+    return Standing(**(row | read))
 
 
 def _text(value: UUID | None) -> str | None:
@@ -112,8 +130,10 @@ _ANSWER: Final = """
     coalesce(q.late, false) AS late, b.warnings, b.document
 """
 
+_NOT_ASKED: Final = "NULL AS answered_by, NULL::timestamptz AS next_possible_at"
+
 _OF_REQUEST: Final = f"""
-    SELECT r.id AS request_id, r.shortcode, r.refusal, {_ANSWER}
+    SELECT r.id AS request_id, r.shortcode, r.refusal, r.answered_by, r.next_possible_at, {_ANSWER}
     FROM balance_requests r
     LEFT JOIN balance_queries q ON q.id = r.query_id LEFT JOIN balances b ON b.query_id = q.id
     WHERE r.id = %(id)s
@@ -122,13 +142,13 @@ _OF_REQUEST: Final = f"""
 _OF_QUERY: Final = f"""
     SELECT (SELECT r.id FROM balance_requests r WHERE r.query_id = q.id
             ORDER BY r.requested_at LIMIT 1) AS request_id,
-           q.shortcode, NULL AS refusal, {_ANSWER}
+           q.shortcode, NULL AS refusal, {_NOT_ASKED}, {_ANSWER}
     FROM balance_queries q LEFT JOIN balances b ON b.query_id = q.id
     WHERE q.id = %(id)s
 """  # noqa: S608 - both parts are constants above
 
 _LATEST: Final = f"""
-    SELECT NULL::uuid AS request_id, s.shortcode, NULL AS refusal, {_ANSWER}
+    SELECT NULL::uuid AS request_id, s.shortcode, NULL AS refusal, {_NOT_ASKED}, {_ANSWER}
     FROM shortcodes s
     CROSS JOIN LATERAL (SELECT * FROM balances WHERE shortcode = s.shortcode
                         ORDER BY as_of DESC LIMIT 1) b
@@ -138,7 +158,7 @@ _LATEST: Final = f"""
 
 _TIMELINE: Final = """
     SELECT requested_at AS happened_at, 'asked' AS what,
-           concat_ws(' ', 'request', id, 'by ' || requested_by) AS detail
+           concat_ws(' ', 'request', id, replace(answered_by, '_', ' '), 'by ' || requested_by) AS detail
     FROM balance_requests WHERE query_id = %(id)s
     UNION ALL
     SELECT sent_at, 'submitted', concat('attempt ', number) FROM submission_attempts

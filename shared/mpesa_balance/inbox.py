@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from mpesa_balance.balances import Account, Balance
 from mpesa_balance.database import Connection
 from mpesa_balance.deliveries import Delivery, delivery_place
+from mpesa_balance.errors import NotFound
 from mpesa_balance.sealing import Sealer
 
 
@@ -23,15 +24,24 @@ class Disposition(StrEnum):
     UNREADABLE = "unreadable"  #: it cannot be read, and can be replayed after a fix
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The callback's row; `is_new` is False where these bytes were settled before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A callback that is kept; its disposition is None while nothing has become of it."""
 
     id: int
-    is_new: bool
+    attempt_id: UUID
+    kind: str
+    digest: bytes
+    payload: bytes = field(repr=False)
+    disposition: Disposition | None
+
+    @property
+    def place(self) -> str:
+        """What the payload is sealed for."""
+        return delivery_place(self.attempt_id, self.kind, self.digest)
 
 
-def record(connection: Connection, delivery: Delivery) -> Recorded:
+def record(connection: Connection, delivery: Delivery) -> Kept:
     """Keep a callback, or count that the same bytes were recorded once more."""
     row = {
         "attempt_id": delivery.attempt_id,
@@ -40,10 +50,27 @@ def record(connection: Connection, delivery: Delivery) -> Recorded:
         "payload": delivery.payload,
         "address": delivery.address,
         "received_at": delivery.received_at,
+        "flagged": delivery.flagged,
     }
     kept = connection.execute(_RECORD, row).fetchone()
     assert kept is not None  # noqa: S101 - an upsert always returns its row
-    return Recorded(kept["id"], kept["disposition"] is None)
+    settled = kept["disposition"]
+    return Kept(
+        id=kept["id"],
+        attempt_id=delivery.attempt_id,
+        kind=delivery.kind,
+        digest=delivery.digest,
+        payload=delivery.payload,
+        disposition=Disposition(settled) if settled else None,
+    )
+
+
+def find(connection: Connection, callback_id: int) -> Kept:
+    """A callback, locked for whoever looks at it again. Raises NotFound."""
+    row = connection.execute(_FIND, {"id": callback_id}).fetchone()
+    if row is None:
+        raise NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
+    return _kept(row)
 
 
 def settle(
@@ -54,13 +81,10 @@ def settle(
     connection.execute(_SETTLE, row)
 
 
-def applied_payload(connection: Connection, sealer: Sealer, attempt_id: UUID) -> bytes | None:
-    """The bytes of the result of this attempt that moved its query, if one did."""
+def applied_callback(connection: Connection, attempt_id: UUID) -> Kept | None:
+    """The result of this attempt that moved its query, if one did."""
     row = connection.execute(_APPLIED, {"attempt_id": attempt_id}).fetchone()
-    if row is None:
-        return None
-    place = delivery_place(attempt_id, row["kind"], row["digest"])
-    return sealer.open(row["payload"], place)
+    return _kept(row) if row else None
 
 
 def store_balance(
@@ -89,15 +113,21 @@ def open_balance(sealer: Sealer, query_id: UUID, sealed: bytes) -> list[Account]
     return [Account.from_document(account) for account in document["accounts"]]
 
 
+def _kept(row: dict[str, Any]) -> Kept:
+    settled = row["disposition"]
+    return Kept(**(row | {"disposition": Disposition(settled) if settled else None}))
+
+
 def _balance_place(query_id: UUID) -> str:
     return f"balances/{query_id}"
 
 
 #: The second delivery waits here for the transaction of the first.
 _RECORD: Final = """
-    INSERT INTO callbacks (attempt_id, kind, digest, payload, address, received_at)
-    VALUES (%(attempt_id)s, %(kind)s, %(digest)s, %(payload)s, %(address)s, %(received_at)s)
-    ON CONFLICT (attempt_id, kind, digest) DO UPDATE SET deliveries = callbacks.deliveries + 1
+    INSERT INTO callbacks (attempt_id, kind, digest, payload, address, received_at, flagged)
+    VALUES (%(attempt_id)s, %(kind)s, %(digest)s, %(payload)s, %(address)s, %(received_at)s, %(flagged)s)
+    ON CONFLICT (attempt_id, kind, digest) DO UPDATE SET
+        deliveries = callbacks.deliveries + 1, flagged = callbacks.flagged OR excluded.flagged
     RETURNING id, disposition
 """
 
@@ -105,8 +135,12 @@ _SETTLE: Final = """
     UPDATE callbacks SET disposition = %(disposition)s, reason = %(reason)s WHERE id = %(id)s
 """
 
+_FIND: Final = """
+    SELECT id, attempt_id, kind, digest, payload, disposition FROM callbacks WHERE id = %(id)s FOR UPDATE
+"""
+
 _APPLIED: Final = """
-    SELECT kind, digest, payload FROM callbacks
+    SELECT id, attempt_id, kind, digest, payload, disposition FROM callbacks
     WHERE attempt_id = %(attempt_id)s AND kind = 'result' AND disposition = 'applied'
 """
 

@@ -8,6 +8,10 @@ from mpesa_balance.database import Connection
 
 QUERY_FAILED: Final = "query_failed"
 QUERY_TIMED_OUT: Final = "query_timed_out"
+SHORTCODE_SUSPENDED: Final = "shortcode_suspended"
+APP_REFUSED: Final = "app_refused"
+PASSWORD_AGEING: Final = "password_ageing"  # noqa: S105 - the name of a topic, not a secret
+PASSWORD_EXPIRED: Final = "password_expired"  # noqa: S105 - the name of a topic, not a secret
 CALLBACK_CONFLICT: Final = "callback_conflict"
 CALLBACK_UNMATCHED: Final = "callback_unmatched"
 CALLBACK_UNREADABLE: Final = "callback_unreadable"
@@ -22,6 +26,7 @@ class Notice:
     message: str
     query_id: UUID | None
     callback_id: int | None
+    shortcode: str | None
 
 
 def add(
@@ -30,9 +35,16 @@ def add(
     message: str,
     query_id: UUID | None = None,
     callback_id: int | None = None,
+    shortcode: str | None = None,
 ) -> None:
     """Put a notice into the outbox. Its message holds no amount and no credential."""
-    row = {"topic": topic, "message": message, "query_id": query_id, "callback_id": callback_id}
+    row = {
+        "topic": topic,
+        "message": message,
+        "query_id": query_id,
+        "callback_id": callback_id,
+        "shortcode": shortcode,
+    }
     connection.execute(_ADD, row)
 
 
@@ -42,8 +54,8 @@ def take(connection: Connection, limit: int = 100) -> list[Notice]:
 
 
 _ADD: Final = """
-    INSERT INTO outbox (topic, message, query_id, callback_id)
-    VALUES (%(topic)s, %(message)s, %(query_id)s, %(callback_id)s)
+    INSERT INTO outbox (topic, message, query_id, callback_id, shortcode)
+    VALUES (%(topic)s, %(message)s, %(query_id)s, %(callback_id)s, %(shortcode)s)
 """
 
 #: Deliver inside the transaction: what fails before the commit waits for the next tick.
@@ -53,5 +65,5 @@ _TAKE: Final = """
         ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox o SET delivered_at = now() FROM waiting WHERE o.id = waiting.id
-    RETURNING o.id, o.topic, o.message, o.query_id, o.callback_id
+    RETURNING o.id, o.topic, o.message, o.query_id, o.callback_id, o.shortcode
 """

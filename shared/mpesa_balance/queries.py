@@ -1,4 +1,4 @@
-"""Balance queries in Postgres: opening them, and one verb a move. Guard and write are one statement."""
+"""Balance queries in Postgres: one verb a move. Guard and write are one statement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from mpesa_balance import outbox
-from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Connection
+from mpesa_balance.result_codes import advice_for
 from mpesa_balance.states import Moved, QueryState, origins
 
 
@@ -25,34 +25,6 @@ class Ending:
     result_description: str | None = None
     transaction_id: str | None = None
     completed_at: datetime | None = None
-
-
-def open_query(
-    connection: Connection, request_id: UUID, ask: BalanceAsk, deadline_seconds: int
-) -> UUID | None:
-    """Record a request and the query that will answer it.
-
-    Returns the query's id, or None where this request is known already and nothing was written.
-    """
-    row = connection.execute(
-        _OPEN,
-        {
-            "request_id": request_id,
-            "query_id": uuid4(),
-            "shortcode": ask.shortcode,
-            "key": ask.idempotency_key,
-            "requested_by": ask.requested_by,
-            "remarks": ask.remarks,
-            "deadline": deadline_seconds,
-        },
-    ).fetchone()
-    return row["query_id"] if row else None
-
-
-def refuse_request(connection: Connection, request_id: UUID, shortcode: str | None, refusal: str) -> bool:
-    """Record a request that cannot be done, with the reason. False where it was recorded already."""
-    row = {"request_id": request_id, "shortcode": shortcode, "refusal": refusal}
-    return bool(connection.execute(_REFUSE_REQUEST, row).rowcount)
 
 
 def lock(connection: Connection, query_id: UUID) -> None:
@@ -71,13 +43,31 @@ def complete(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
     return _move(connection, query_id, QueryState.COMPLETED, ending)
 
 
-def fail(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
-    """Daraja said no for good, or the last submission attempt did. Operations are told."""
+def fail(connection: Connection, query_id: UUID, ending: Ending, retry_after: float | None = None) -> Moved:
+    """Daraja said no for good, or the last submission attempt did. Operations are told.
+
+    With `retry_after`, in seconds, another query takes its place and its requests, if that can
+    still be answered before its deadline; then nobody needs to be told.
+    """
     moved = _move(connection, query_id, QueryState.FAILED, ending)
-    if moved is Moved.NOW:
-        said = f"{ending.result_code or 'no code'}: {ending.result_description or 'no reason given'}"
-        outbox.add(connection, outbox.QUERY_FAILED, f"failed by {ending.cause}, {said}", query_id)
+    if moved is Moved.NOW and not _retried(connection, query_id, retry_after):
+        code, text = ending.result_code, ending.result_description
+        message = f"failed by {ending.cause}, {code or 'no code'}: {text or 'no reason given'}"
+        advice = advice_for(code, text or "")
+        message += f". {advice}" if advice else ""
+        outbox.add(connection, outbox.QUERY_FAILED, message, query_id)
     return moved
+
+
+def retries_of(connection: Connection, query_id: UUID) -> int:
+    """How many queries failed before this one took their place."""
+    row = connection.execute(_RETRIES, {"id": query_id}).fetchone()
+    return int(row["retries"]) if row else 0
+
+
+def _retried(connection: Connection, query_id: UUID, after: float | None) -> bool:
+    row = {"id": query_id, "new_id": uuid4(), "after": after}
+    return after is not None and bool(connection.execute(_RETRY, row).rowcount)
 
 
 def time_out(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
@@ -90,15 +80,13 @@ def time_out(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
 
 def time_out_overdue(connection: Connection, limit: int = 500) -> list[UUID]:
     """Time out what nobody answered before its deadline, by the database clock; at most `limit`."""
-    message = "nobody answered before the deadline"
-    row = {"topic": outbox.QUERY_TIMED_OUT, "message": message, "limit": limit}
+    row = {
+        "topic": outbox.QUERY_TIMED_OUT,
+        "unsent": "nothing was sent before the deadline: is the shortcode suspended, a quota used up?",
+        "unanswered": "nobody answered before the deadline",
+        "limit": limit,
+    }
     return [moved["query_id"] for moved in connection.execute(_TIME_OUT_OVERDUE, row)]
-
-
-def ring_due(connection: Connection, again_after_seconds: int, limit: int = 500) -> list[UUID]:
-    """The queries whose submission task must be sent (again), marked as rung; at most `limit`."""
-    row = {"again": again_after_seconds, "limit": limit}
-    return [due["id"] for due in connection.execute(_RING_DUE, row)]
 
 
 def _move(connection: Connection, query_id: UUID, to: QueryState, ending: Ending) -> Moved:
@@ -122,33 +110,6 @@ def _literals(states: Sequence[QueryState]) -> sql.Composed:
     # Written into the statement rather than bound, so that the planner can match partial indexes.
     return sql.SQL(", ").join(sql.Literal(str(state)) for state in states)
 
-
-#: A request and its query. A request that has a query already writes nothing; one that was refused
-#: is opened after all, once what was wrong with it is mended.
-_OPEN: Final = """
-    WITH request AS (
-        INSERT INTO balance_requests (id, shortcode, idempotency_key, requested_by, query_id)
-        VALUES (%(request_id)s, %(shortcode)s, %(key)s, %(requested_by)s, %(query_id)s)
-        ON CONFLICT (id) DO UPDATE SET
-            query_id = excluded.query_id, refusal = NULL, idempotency_key = excluded.idempotency_key,
-            requested_by = excluded.requested_by, requested_at = now()
-        WHERE balance_requests.refusal IS NOT NULL
-        RETURNING query_id
-    ), query AS (
-        INSERT INTO balance_queries (id, shortcode, remarks, deadline_at)
-        SELECT query_id, %(shortcode)s, %(remarks)s, now() + make_interval(secs => %(deadline)s)
-        FROM request
-        RETURNING id
-    )
-    INSERT INTO query_events (query_id, state, cause) SELECT id, 'pending', 'request' FROM query
-    RETURNING query_id
-"""
-
-_REFUSE_REQUEST: Final = """
-    INSERT INTO balance_requests (id, shortcode, refusal)
-    VALUES (%(request_id)s, %(shortcode)s, %(refusal)s)
-    ON CONFLICT (id) DO NOTHING
-"""
 
 #: The move to each state: it is made, and written into the history, from its origins only.
 _MOVE: Final = {
@@ -185,20 +146,32 @@ _TIME_OUT_OVERDUE: Final = sql.SQL("""
     ), moved AS (
         UPDATE balance_queries q SET state = 'timed_out', ended_at = now()
         FROM overdue WHERE q.id = overdue.id AND q.state IN ({origins})
-        RETURNING q.id
+        RETURNING q.id, q.attempts
     ), told AS (
-        INSERT INTO outbox (topic, query_id, message) SELECT %(topic)s, id, %(message)s FROM moved
+        INSERT INTO outbox (topic, query_id, message)
+        SELECT %(topic)s, id, CASE attempts WHEN 0 THEN %(unsent)s ELSE %(unanswered)s END FROM moved
     )
     INSERT INTO query_events (query_id, state, cause) SELECT id, 'timed_out', 'deadline' FROM moved
     RETURNING query_id
 """).format(origins=_literals(origins(QueryState.TIMED_OUT)))
 
-_RING_DUE: Final = """
-    WITH due AS (
-        SELECT q.id FROM balance_queries q JOIN shortcodes s USING (shortcode)
-        WHERE q.state = 'pending' AND q.next_attempt_at <= now() AND s.suspended_at IS NULL
-          AND (q.rung_at < q.next_attempt_at OR q.rung_at < now() - make_interval(secs => %(again)s))
-        ORDER BY q.next_attempt_at LIMIT %(limit)s FOR UPDATE OF q SKIP LOCKED
+_RETRIES: Final = "SELECT retries FROM balance_queries WHERE id = %(id)s"
+
+#: The query that takes a failed one's place has its deadline, and its requests.
+_RETRY: Final = """
+    WITH successor AS (
+        INSERT INTO balance_queries
+            (id, shortcode, remarks, forced, deadline_at, next_attempt_at, retry_of, retries)
+        SELECT %(new_id)s, shortcode, remarks, forced, deadline_at,
+               now() + make_interval(secs => %(after)s), id, retries + 1
+        FROM balance_queries
+        WHERE id = %(id)s AND state = 'failed' AND NOT late
+          AND deadline_at > now() + make_interval(secs => %(after)s)
+        RETURNING id
+    ), passed_on AS (
+        UPDATE balance_requests SET query_id = successor.id FROM successor WHERE query_id = %(id)s
     )
-    UPDATE balance_queries q SET rung_at = now() FROM due WHERE q.id = due.id RETURNING q.id
+    INSERT INTO query_events (query_id, state, cause)
+    SELECT id, 'pending', 'retry of ' || %(id)s::text FROM successor
+    RETURNING query_id
 """

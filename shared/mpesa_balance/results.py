@@ -10,6 +10,10 @@ from typing import Any, Final
 from mpesa_balance.balances import Balance, parse_balance
 from mpesa_balance.errors import CallbackUnreadable
 
+#: The parameters of a balance result (Daraja's Account Balance page, "Result body").
+_BALANCE: Final = "AccountBalance"
+_COMPLETED: Final = "BOCompletedTime"
+
 #: M-PESA writes its times in East Africa Time and does not say so.
 EAST_AFRICA: Final = timezone(timedelta(hours=3), "EAT")
 
@@ -24,7 +28,11 @@ _LONGEST_TEXT: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What M-PESA says became of one query. Parameters stay out of the repr: they hold balances."""
+    """What M-PESA says became of one query. Parameters stay out of the repr: they hold balances.
+
+    `parameters` and `reference` are the Key/Value items of ResultParameters and ReferenceData, in
+    the order in which they came; a key that came twice with different values has a list of them.
+    """
 
     code: str
     description: str
@@ -41,26 +49,37 @@ class Result:
         """Whether the code is zero, written as a number or as any run of zeros."""
         return self.code != "" and not self.code.strip("0")
 
+    def parameter(self, key: str) -> Any:
+        """The value of any result parameter; None where it was not sent."""
+        return self.parameters.get(key)
+
+    @property
+    def reference_item(self) -> tuple[str, Any] | None:
+        """The first reference item, such as ("QueueTimeoutURL", "https://..."); None for none."""
+        return next(iter(self.reference.items()), None)
+
     @property
     def raw_balance(self) -> str | None:
         """The AccountBalance value as M-PESA sent it."""
-        value = self.parameters.get("AccountBalance")
+        value = self.parameter(_BALANCE)
         return _storable(value) if isinstance(value, str) else None
 
     @property
     def completed_at(self) -> datetime | None:
         """When M-PESA finished, in UTC; None where it did not say or cannot be read."""
-        return _instant(self.parameters.get("BOCompletedTime"))
+        return _instant(self.parameter(_COMPLETED))
 
     def balance(self) -> Balance:
         """The accounts. Raises CallbackUnreadable where the result carries none."""
+        if isinstance(self.parameter(_BALANCE), list):
+            raise CallbackUnreadable("two AccountBalance parameters contradict each other")
         if self.raw_balance is None:
             raise CallbackUnreadable(
                 f"ResultCode {self.code} but no AccountBalance parameter ({NO_ACCOUNT_BALANCE})"
             )
         balance = parse_balance(self.raw_balance)
         warnings = self.warnings
-        if self.completed_at is None and self.parameters.get("BOCompletedTime") is not None:
+        if self.completed_at is None and self.parameter(_COMPLETED) is not None:
             warnings += (UNREADABLE_COMPLETED_TIME,)
         return Balance(balance.accounts, warnings + balance.warnings)
 
@@ -82,7 +101,7 @@ def read_result(payload: bytes) -> Result:
     return Result(
         code=code,
         description=_text(body.get("ResultDesc")) or "",
-        is_final=str(body.get("ResultType", "0")).strip() != "1",
+        is_final=_whole(body.get("ResultType")) != "1",
         originator_conversation_id=_text(body.get("OriginatorConversationID")),
         conversation_id=_text(body.get("ConversationID")),
         transaction_id=_text(body.get("TransactionID")),
@@ -151,10 +170,9 @@ def _refuse_depth(value: Any, left: int) -> None:
 
 def read_code(value: Any) -> str:
     """A result code as text; M-PESA limits it to 10 characters, and may send a number."""
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
+    is_whole = isinstance(value, Decimal) and value == value.to_integral_value()
     is_code = isinstance(value, str | int) and not isinstance(value, bool)
-    text = str(value).strip() if is_code else ""
+    text = _whole(value) if is_whole or is_code else ""
     if not text or len(text) > _LONGEST_CODE or not text.isprintable():
         raise CallbackUnreadable("Result.ResultCode is missing or is no code")
     return text
@@ -173,12 +191,20 @@ def _inside(container: Any, name: str) -> Any:
 
 def _keyed(items: Any) -> dict[str, Any]:
     """Key/Value items by key, whether they came as a list, as a single object or not at all."""
-    listed = items if isinstance(items, list) else [items]
-    return {
-        str(item["Key"]): item.get("Value")
-        for item in listed
-        if isinstance(item, dict) and item.get("Key") is not None
-    }
+    found: dict[str, list[Any]] = {}
+    for item in items if isinstance(items, list) else [items]:
+        if isinstance(item, dict) and item.get("Key") is not None:
+            values = found.setdefault(str(item["Key"]).strip(), [])
+            if item.get("Value") not in values:
+                values.append(item.get("Value"))
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+
+
+def _whole(value: Any) -> str:
+    """A small number or text as text: 1, 1.0, "1" and " 1 " are the same."""
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        value = int(value)
+    return str(value).strip()
 
 
 def _text(value: Any) -> str | None:
@@ -194,7 +220,7 @@ def _storable(text: str) -> str:
 
 def _instant(value: Any) -> datetime | None:
     """BOCompletedTime (yyyyMMddHHmmss as int, string or float) in UTC."""
-    text = str(int(value)) if isinstance(value, Decimal) else str(value).strip()
+    text = _whole(value)
     if len(text) != 14 or not (text.isascii() and text.isdigit()):
         return None
     try:

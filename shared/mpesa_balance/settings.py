@@ -10,9 +10,11 @@ from typing import Final, TypeVar, cast
 
 from environs import EnvError, FileAwareEnv
 
+from mpesa_balance.addresses import AddressPolicy, parse_policy
 from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
 from mpesa_balance.contract import check_broker_url
 from mpesa_balance.errors import SettingsInvalid
+from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
 
 T = TypeVar("T")
@@ -52,6 +54,7 @@ class WebhookSettings:
     broker: BrokerSettings
     callbacks: CallbackSettings
     trusted_hops: int
+    address_policy: AddressPolicy
     log_level: str
 
 
@@ -65,7 +68,8 @@ class WorkerSettings:
     callback_base_url: str
     query_deadline: int
     submission_grace: int
-    submission_backoff: tuple[int, ...]
+    retries: RetrySchedule
+    minimum_interval: int
     daraja_timeout: int
     token_margin: int
     sweep_interval: int
@@ -114,6 +118,7 @@ class Reader:
             broker=self.broker(),
             callbacks=self.callbacks(),
             trusted_hops=self._whole("TRUSTED_PROXY_HOPS", 0, at_least=0),
+            address_policy=self._value("CALLBACK_ADDRESS_POLICY", parse_policy, "flag"),
             log_level=self.log_level(),
         )
 
@@ -127,12 +132,19 @@ class Reader:
             query_deadline=self._whole("QUERY_DEADLINE_SECONDS", 600, at_least=5),
             # Longer than a submission task may run, or two could be at one query.
             submission_grace=self._whole("SUBMISSION_GRACE_SECONDS", 90, at_least=60),
-            submission_backoff=self._value("SUBMISSION_BACKOFF_SECONDS", _seconds, "5,15,60,120,240"),
+            retries=self._retries(),
+            minimum_interval=self._whole("MINIMUM_INTERVAL_SECONDS", 300, at_least=0),
             # Two tokens and two queries must fit into the time that a task has.
             daraja_timeout=self._whole("DARAJA_TIMEOUT_SECONDS", 10, at_least=1, at_most=10),
             token_margin=self._whole("TOKEN_MARGIN_SECONDS", 300, at_least=0),
             sweep_interval=self._whole("SWEEP_INTERVAL_SECONDS", 5, at_least=1),
             log_level=self.log_level(),
+        )
+
+    def _retries(self) -> RetrySchedule:
+        return RetrySchedule(
+            self._value("RETRY_BACKOFF_SECONDS", _seconds, "5,15,60,120,240"),
+            self._whole("QUOTA_BACKOFF_SECONDS", 300, at_least=1),
         )
 
     def finish(self) -> None:

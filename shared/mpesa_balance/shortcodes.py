@@ -1,25 +1,18 @@
 """The shortcodes, tills and MSISDNs that may be asked for, and who asks in their name."""
 
-import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from mpesa_balance import apps
 from mpesa_balance.callback_urls import base_url_violations
-from mpesa_balance.contract import check_shortcode
+from mpesa_balance.daraja_request import check_initiator, check_party, check_security_credential
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound, RequestRefused
 from mpesa_balance.sealing import Sealer
 
-#: What PartyA is: an MSISDN, a till or an organisation shortcode (Daraja's IdentifierType).
-IDENTIFIER_TYPES: Final = {1: "MSISDN", 2: "till", 4: "shortcode"}
-
 PASSWORD: Final = "password"  # noqa: S105 - the name of a kind, not a secret
 SECURITY_CREDENTIAL: Final = "security_credential"
-
-#: What a 1024-bit key, the shortest that anybody has used, makes of a password, in bytes.
-_SHORTEST_CREDENTIAL: Final = 128
 
 #: What RSA with a 2048-bit key and PKCS#1 v1.5 padding can encrypt, in bytes.
 LONGEST_PASSWORD: Final = 245
@@ -42,14 +35,12 @@ class Shortcode:
 
 def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bool = False) -> None:
     """Register a shortcode under an app that exists. Raises NotFound or RequestRefused."""
-    wrong = [problem] if (problem := check_shortcode(entry.shortcode)) else []
-    if entry.credential_kind == PASSWORD and len(entry.credential.encode()) > LONGEST_PASSWORD:
-        wrong.append(f"the initiator's password must be at most {LONGEST_PASSWORD} bytes long")
-    if not (entry.initiator.isprintable() and 0 < len(entry.initiator.strip()) <= 100):
-        wrong.append("the initiator must be 1 to 100 printable characters, as on the M-PESA portal")
-    if entry.credential_kind == SECURITY_CREDENTIAL and not _is_base64(entry.credential):
-        wrong.append("the security credential must be the base64 that the Daraja portal shows")
-    if wrong:
+    found = (
+        check_party(entry.shortcode, entry.identifier_type),
+        _check_credential(entry),
+        check_initiator(entry.initiator),
+    )
+    if wrong := [problem for problem in found if problem]:
         raise RequestRefused(wrong)
     apps.named(connection, sealer, entry.app)
     row = {
@@ -65,11 +56,12 @@ def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bo
         raise RequestRefused([f"shortcode {entry.shortcode} is registered already: --replace changes it"])
 
 
-def _is_base64(text: str) -> bool:
-    try:
-        return len(base64.b64decode(text, validate=True)) >= _SHORTEST_CREDENTIAL
-    except ValueError:
-        return False
+def _check_credential(entry: Shortcode) -> str | None:
+    if entry.credential_kind == SECURITY_CREDENTIAL:
+        return check_security_credential(entry.credential)
+    if len(entry.credential.encode()) > LONGEST_PASSWORD:
+        return f"the initiator's password must be at most {LONGEST_PASSWORD} bytes long"
+    return None
 
 
 def every(connection: Connection, sealer: Sealer) -> list[Shortcode]:
@@ -81,7 +73,7 @@ def named(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
     """One shortcode. Raises NotFound."""
     row = connection.execute(_SHORTCODES, {"shortcode": shortcode}).fetchone()
     if row is None:
-        raise NotFound(_unregistered(shortcode))
+        raise NotFound(unregistered(shortcode))
     return _shortcode(row, sealer)
 
 
@@ -92,7 +84,7 @@ def refusals(connection: Connection, shortcode: str, callback_base_url: str | No
     """
     row = connection.execute(_ASKABLE, {"shortcode": shortcode}).fetchone()
     if row is None:
-        return [_unregistered(shortcode)]
+        return [unregistered(shortcode)]
     wrong = []
     if row["suspended_because"] is not None:
         wrong.append(
@@ -105,22 +97,8 @@ def refusals(connection: Connection, shortcode: str, callback_base_url: str | No
     return wrong
 
 
-def suspend(connection: Connection, shortcode: str, because: str) -> None:
-    """Stop every submission for a shortcode, asked or scheduled. Raises NotFound."""
-    _change(connection, _SUSPEND, {"shortcode": shortcode, "because": because})
-
-
-def resume(connection: Connection, shortcode: str) -> None:
-    """Let submissions go on. Raises NotFound."""
-    _change(connection, _RESUME, {"shortcode": shortcode})
-
-
-def _change(connection: Connection, statement: str, row: dict[str, str]) -> None:
-    if not connection.execute(statement, row).rowcount:
-        raise NotFound(_unregistered(row["shortcode"]))
-
-
-def _unregistered(shortcode: str) -> str:
+def unregistered(shortcode: str) -> str:
+    """What is said of a shortcode that nobody has registered."""
     return (
         f"shortcode {shortcode} is not registered: add it with `mpesa-balance shortcodes add {shortcode}`"
     )
@@ -147,7 +125,7 @@ _REPLACE: Final = """
     ON CONFLICT (shortcode) DO UPDATE SET
         app = excluded.app, identifier_type = excluded.identifier_type,
         initiator = excluded.initiator, credential_kind = excluded.credential_kind,
-        credential = excluded.credential, credential_set_at = now()
+        credential = excluded.credential, credential_set_at = now(), password_told = NULL
 """
 
 _SHORTCODES: Final = """
@@ -159,13 +137,4 @@ _SHORTCODES: Final = """
 _ASKABLE: Final = """
     SELECT s.suspended_because, a.environment
     FROM shortcodes s JOIN daraja_apps a ON a.name = s.app WHERE s.shortcode = %(shortcode)s
-"""
-
-_SUSPEND: Final = """
-    UPDATE shortcodes SET suspended_at = coalesce(suspended_at, now()), suspended_because = %(because)s
-    WHERE shortcode = %(shortcode)s
-"""
-
-_RESUME: Final = """
-    UPDATE shortcodes SET suspended_at = NULL, suspended_because = NULL WHERE shortcode = %(shortcode)s
 """

@@ -16,9 +16,13 @@ OTHER_BALANCE = "Working Account|KES|1.00|1.00|0.00|0.00"
 
 
 def begin(house: House, query_id: UUID) -> UUID:
-    """Begin a submission attempt and return its id."""
+    """Begin a submission attempt of this query, whoever else is in the line, and return its id."""
     with house.database.transaction() as connection:
-        connection.execute("UPDATE balance_queries SET next_attempt_at = now() WHERE id = %s", (query_id,))
+        connection.execute(
+            "UPDATE balance_queries SET next_attempt_at = CASE id WHEN %s THEN now() ELSE 'infinity' END "
+            "WHERE state = 'pending'",
+            (query_id,),
+        )
         attempt = attempts.begin(connection, house.database.sealer, query_id, 90)
     assert attempt is not None
     return attempt.id

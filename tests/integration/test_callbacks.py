@@ -130,7 +130,7 @@ def test_a_refusal_fails_the_query_with_its_code_and_somebody_is_told(
     record(house, attempt_id, failure("2001"))
     assert state(house) == ("failed", False)
     assert row(house, "SELECT result_code FROM balance_queries") == {"result_code": "2001"}
-    assert told(house) == ["query_failed"]
+    assert sorted(told(house)) == ["query_failed", "shortcode_suspended"]
 
 
 @pytest.mark.parametrize("name", samples.of_kind("timeout"))

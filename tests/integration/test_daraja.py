@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 
 from mpesa_balance.apps import App
 from mpesa_balance.errors import (
+    AppRefused,
     CredentialsRefused,
     DarajaError,
     DarajaRefused,
@@ -98,7 +99,7 @@ def test_an_answer_that_no_table_knows_is_told_by_its_status_and_its_form(
 
 def test_a_token_server_that_says_401_says_who_is_wrong(client: Daraja, daraja: FakeDaraja) -> None:
     daraja.token_replies.append(Reply(401))
-    with pytest.raises(CredentialsRefused):
+    with pytest.raises(AppRefused):
         client.mint(app_at(daraja.url))
 
 
@@ -168,7 +169,7 @@ def test_an_expiry_that_cannot_be_true_counts_as_a_minute(
 @pytest.mark.parametrize("name", ["oauth/error-400.008.01.json", "http/empty-400-oauth.json"])
 def test_a_bad_consumer_key_says_what_to_do(client: Daraja, daraja: FakeDaraja, name: str) -> None:
     daraja.token_replies.append(sampled(name))
-    with pytest.raises(CredentialsRefused, match="apps add --replace"):
+    with pytest.raises(AppRefused, match="apps add --replace"):
         client.mint(app_at(daraja.url))
 
 

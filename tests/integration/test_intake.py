@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mpesa_balance import shortcodes
+from mpesa_balance import breaker
 from mpesa_balance.contract import request_id_for
 from tests.conftest import SHORTCODE, Bell, register
 from tests.integration.answers import row, rows
@@ -84,7 +84,7 @@ def test_a_key_that_no_column_can_hold_is_refused_on_record(house: House, text: 
 
 def test_a_suspended_shortcode_is_refused_with_what_to_do(house: House) -> None:
     with house.database.transaction() as connection:
-        shortcodes.suspend(connection, "600000", "wrong password")
+        breaker.suspend(connection, "600000", "wrong password")
     open_request(house, TASK, {"shortcode": "600000"})
     assert "suspended (wrong password): `mpesa-balance shortcodes resume 600000`" in refusal(house)
 
@@ -110,11 +110,11 @@ def test_a_request_that_was_refused_can_be_asked_again_once_that_is_mended(
 ) -> None:
     ask = {"shortcode": SHORTCODE, "idempotency_key": "k", "requested_by": "payroll"}
     with house.database.transaction() as connection:
-        shortcodes.suspend(connection, SHORTCODE, "test")
+        breaker.suspend(connection, SHORTCODE, "test")
     open_request(house, TASK, ask)
     assert "suspended" in refusal(house)
     with house.database.transaction() as connection:
-        shortcodes.resume(connection, SHORTCODE)
+        breaker.resume(connection, SHORTCODE)
     for _ in range(2):
         open_request(house, TASK, ask)
     found = row(house, "SELECT refusal, query_id, requested_by FROM balance_requests")

@@ -13,10 +13,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from mpesa_balance import history, queries
+from mpesa_balance import breaker, history, queries
 from mpesa_balance.callback_urls import TIMEOUT
 from mpesa_balance.states import ENDINGS, MOVES, QueryState
-from tests.conftest import open_query
+from tests.conftest import SHORTCODE, open_query
 from tests.integration.answers import begin, failure, record, success
 from worker.house import House
 
@@ -33,6 +33,9 @@ class Query(RuleBasedStateMachine):
 
     @initialize()
     def opened(self) -> None:
+        # A refusal of the query before this one may have suspended its shortcode.
+        with self.house.database.transaction() as connection:
+            breaker.resume(connection, SHORTCODE)
         self.query_id: UUID = open_query(self.house.database)
         self.attempt_id = begin(self.house, self.query_id)
         self.expected, self.late = QueryState.PENDING, False

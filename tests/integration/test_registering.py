@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mpesa_balance import apps, shortcodes
+from mpesa_balance import apps, breaker, shortcodes
 from mpesa_balance.apps import BASE_URLS
 from mpesa_balance.errors import NotFound, RequestRefused, SealBroken
 from tests.conftest import SHORTCODE
@@ -51,7 +51,7 @@ def test_a_credential_does_not_open_for_another_shortcode(house: House) -> None:
 def test_a_new_credential_has_a_new_date_and_the_old_suspension_stays(house: House) -> None:
     rows(house, "UPDATE shortcodes SET credential_set_at = '2026-01-01' RETURNING shortcode")
     with house.database.transaction() as connection:
-        shortcodes.suspend(connection, SHORTCODE, "locked")
+        breaker.suspend(connection, SHORTCODE, "locked")
         entry = shortcodes.named(connection, house.database.sealer, SHORTCODE)
         changed = replace(entry, credential="new")
         shortcodes.add(connection, house.database.sealer, changed, replace=True)
@@ -64,7 +64,7 @@ def test_a_new_credential_has_a_new_date_and_the_old_suspension_stays(house: Hou
 
 def test_what_is_not_registered_is_not_found(house: House) -> None:
     with house.database.transaction() as connection:
-        for change in (shortcodes.resume, lambda c, s: shortcodes.suspend(c, s, "x")):
+        for change in (breaker.resume, lambda c, s: breaker.suspend(c, s, "x")):
             with pytest.raises(NotFound, match="shortcodes add 699999"):
                 change(connection, "699999")
 

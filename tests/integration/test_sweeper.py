@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from mpesa_balance import shortcodes
+from mpesa_balance import breaker
 from tests.conftest import Bell, open_query
 from tests.integration.answers import row, rows
 from worker.house import House
@@ -42,7 +42,7 @@ def test_a_query_that_was_told_to_wait_is_rung_when_its_time_has_come(
 def test_a_query_of_a_suspended_shortcode_is_not_rung(house: House, bell: Bell, query_id: UUID) -> None:
     age(house, "rung_at", 31)
     with house.database.transaction() as connection:
-        shortcodes.suspend(connection, "600000", "test")
+        breaker.suspend(connection, "600000", "test")
     sweep(house)
     assert bell.rung == []
 

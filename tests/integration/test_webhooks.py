@@ -146,7 +146,7 @@ def test_the_credential_in_an_echo_of_our_request_does_not_come_in(webhooks: Web
 
 def test_a_credential_that_is_cut_short_does_not_come_in_either(webhooks: Webhooks) -> None:
     deliver(webhooks.address(uuid4(), "timeout"), b'{"SecurityCredential": "SAFVNChNHf')
-    assert webhooks.payloads() == [b'{"SecurityCredential": "[removed]"']
+    assert webhooks.payloads() == [b'{"SecurityCredential": "[removed]']
 
 
 def test_a_forged_token_is_refused_and_nothing_is_passed_on(webhooks: Webhooks) -> None:
@@ -164,7 +164,7 @@ def test_what_is_not_there_is_refused_in_darajas_words(webhooks: Webhooks, metho
 
 
 def test_the_longest_body_is_taken_whole(webhooks: Webhooks) -> None:
-    body = b"x" * LIMIT
+    body = b"x " * (LIMIT // 2)
     assert deliver(webhooks.address(uuid4()), body).status_code == 200
     assert webhooks.payloads() == [body]
 

@@ -59,8 +59,8 @@ def test_a_token_signed_with_a_key_that_was_dropped_does_not() -> None:
 
 def test_both_addresses_stand_below_the_base() -> None:
     urls = SIGNER.urls("https://pay.example.co.ke/", UUID(int=1))
-    assert urls["ResultURL"].startswith("https://pay.example.co.ke/callbacks/balance/0000")
-    assert urls["QueueTimeOutURL"] == urls["ResultURL"].removesuffix("result") + "timeout"
+    assert urls["result"].startswith("https://pay.example.co.ke/callbacks/balance/0000")
+    assert urls["timeout"] == urls["result"].removesuffix("result") + "timeout"
 
 
 def test_keys_are_in_no_repr() -> None:

@@ -49,7 +49,7 @@ def test_all_malformed_settings_are_named_and_no_value_is_repeated(good: pytest.
         "CALLBACK_BASE_URL": "https://mpesa.example.org",
         "QUERY_DEADLINE_SECONDS": "soon",
         "DATABASE_POOL_SIZE": "0",
-        "SUBMISSION_BACKOFF_SECONDS": "5;10",
+        "RETRY_BACKOFF_SECONDS": "5;10",
         "LOG_LEVEL": "verbose",
         "DARAJA_TIMEOUT_SECONDS": "11",
         "SUBMISSION_GRACE_SECONDS": "59",

@@ -35,15 +35,19 @@ _POLL_SECONDS: Final = 0.2
 @click.option("--remarks", help="2 to 100 plain characters that M-PESA keeps with the query.")
 @click.option("--idempotency-key", help="Asking twice with one key is one request.")
 @click.option("--requested-by", default="mpesa-balance query", show_default=True)
+@click.option("--max-age", type=click.IntRange(min=0), help="A balance this young will do, in seconds.")
+@click.option("--force", is_flag=True, help="Ask even so: one in flight, or a moment ago.")
 @output.as_json
-def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: str | None) -> None:
+def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: Any) -> None:
     """Ask M-PESA for the balance of SHORTCODE."""
     BalanceAsk.read({"shortcode": shortcode, **given})
     database_settings, broker = load(_both)
     database = Database(database_settings, "mpesa-balance-cli")
     with database.transaction() as connection:
         shortcodes.named(connection, database.sealer, shortcode)
-        if wrong := shortcodes.refusals(connection, shortcode, callback_base_url=None):
+        wrong = shortcodes.refusals(connection, shortcode, callback_base_url=None)
+        # A balance that is at hand needs nothing to be asked; whether one is, the worker finds out.
+        if wrong and given["max_age"] is None:
             raise RequestRefused(wrong)
     with BalanceClient(broker.broker_url) as client:
         request_id = client.request_balance(shortcode, **given)

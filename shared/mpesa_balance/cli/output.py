@@ -10,11 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from mpesa_balance.balance_requests import AnsweredBy
 from mpesa_balance.balances import Account
 from mpesa_balance.history import Event, Standing
-from mpesa_balance.result_codes import advice_for
 from mpesa_balance.results import EAST_AFRICA
-from mpesa_balance.states import QueryState
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Write JSON.")
 
@@ -45,11 +44,17 @@ def write_standing(standing: Standing) -> None:
     console = _console()
     late = " (late)" if standing.late else ""
     console.print(f"Query {standing.query_id} for {standing.shortcode}: {standing.state}{late}")
-    if standing.result_code is not None:
+    if standing.result_code or standing.result_description:
         said = standing.result_description or "no description"
-        console.print(f"Daraja said {standing.result_code}: {said}")
-        if standing.state is QueryState.FAILED and (advice := advice_for(standing.result_code)):
-            console.print(f"What to do: {advice}")
+        console.print(f"Daraja said {standing.result_code or 'no code'}: {said}")
+    if standing.code is not None:
+        console.print(f"What it means: {standing.code.meaning}")
+        console.print(f"What to do: {standing.code.advice}")
+    if standing.answered_by is AnsweredBy.TOO_SOON:
+        possible = moment(standing.next_possible_at)
+        console.print(
+            f"This is the balance at hand. M-PESA can be asked again from {possible} (or --force)."
+        )
     if standing.accounts:
         write_accounts([standing])
     if standing.warnings:

@@ -2,18 +2,20 @@
 
 import os
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from mpesa_balance import apps, shortcodes
-from mpesa_balance.apps import BASE_URLS, App
+from mpesa_balance import apps, breaker, shortcodes
+from mpesa_balance.apps import BASE_URLS, DEFAULT_RATE, App
 from mpesa_balance.cli import output
+from mpesa_balance.daraja_request import IDENTIFIER_TYPES
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused
 from mpesa_balance.settings import Reader, load
-from mpesa_balance.shortcodes import IDENTIFIER_TYPES, Shortcode
+from mpesa_balance.shortcodes import Shortcode
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -30,6 +32,13 @@ def apps_group() -> None:
 @click.option("--certificate", type=_FILE, help="For security credentials; the environment's by default.")
 @click.option("--consumer-key-file", type=_FILE, help="Else MPESA_CONSUMER_KEY, else a prompt.")
 @click.option("--consumer-secret-file", type=_FILE, help="Else MPESA_CONSUMER_SECRET, else a prompt.")
+@click.option(
+    "--requests-per-second",
+    type=float,
+    default=float(DEFAULT_RATE),
+    show_default=True,
+    help="What Daraja lets this app send; all workers together stay below it.",
+)
 @click.option("--replace", is_flag=True, help="Change an app that is registered already.")
 @output.as_json
 def add_app(
@@ -39,6 +48,7 @@ def add_app(
     certificate: Path | None,
     consumer_key_file: Path | None,
     consumer_secret_file: Path | None,
+    requests_per_second: float,
     replace: bool,
     json_output: bool,
 ) -> None:
@@ -50,6 +60,7 @@ def add_app(
         certificate=certificate.read_bytes() if certificate else None,
         consumer_key=_secret("MPESA_CONSUMER_KEY", "Consumer key", consumer_key_file),
         consumer_secret=_secret("MPESA_CONSUMER_SECRET", "Consumer secret", consumer_secret_file),
+        requests_per_second=Decimal(str(requests_per_second)),
     )
     database = _database()
     with database.transaction() as connection:
@@ -68,7 +79,8 @@ def list_apps(json_output: bool) -> None:
     if json_output:
         output.write_json(rows)
     else:
-        output.write_table(("Name", "Environment", "Base URL"), [tuple(row.values()) for row in rows])
+        columns = ("Name", "Environment", "Base URL", "Requests per second")
+        output.write_table(columns, [tuple(row.values()) for row in rows])
 
 
 @click.group("shortcodes")
@@ -167,7 +179,7 @@ def show_shortcode(shortcode: str, json_output: bool) -> None:
 def suspend_shortcode(shortcode: str, because: str, json_output: bool) -> None:
     """Send nothing for SHORTCODE until it is resumed."""
     with _database().transaction() as connection:
-        shortcodes.suspend(connection, shortcode, because)
+        breaker.suspend(connection, shortcode, because)
     _report(f"Shortcode {shortcode} is suspended.", shortcode, json_output)
 
 
@@ -177,12 +189,17 @@ def suspend_shortcode(shortcode: str, because: str, json_output: bool) -> None:
 def resume_shortcode(shortcode: str, json_output: bool) -> None:
     """Let queries for SHORTCODE go on."""
     with _database().transaction() as connection:
-        shortcodes.resume(connection, shortcode)
+        breaker.resume(connection, shortcode)
     _report(f"Shortcode {shortcode} is resumed.", shortcode, json_output)
 
 
 def _app_document(app: App) -> dict[str, str]:
-    return {"name": app.name, "environment": app.environment, "base_url": app.base_url}
+    return {
+        "name": app.name,
+        "environment": app.environment,
+        "base_url": app.base_url,
+        "requests_per_second": f"{app.requests_per_second.normalize():f}",
+    }
 
 
 def _report(sentence: str, shortcode: str, json_output: bool) -> None:

@@ -1,0 +1,66 @@
+"""The line of each Daraja app: which queries are due, whose bell must be rung, when it may go on.
+
+A query waits for its turn here, in Postgres; a message only says that somebody is in the line.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from mpesa_balance.database import Connection
+
+
+def ring_due(
+    connection: Connection, again_after_seconds: int, within_seconds: int, limit: int = 500
+) -> list[UUID]:
+    """The queries whose submission task must be sent (again), marked as rung; at most `limit`.
+
+    Of the line of each app, no more than it may send `within_seconds`: the others would be heard in
+    vain.
+    """
+    row = {"again": again_after_seconds, "within": within_seconds, "limit": limit}
+    return [due["id"] for due in connection.execute(_RING_DUE, row)]
+
+
+def ring_next(connection: Connection, app: str) -> UUID | None:
+    """The first in the line of an app whose bell was heard in vain, marked as rung; None for none."""
+    row = connection.execute(_RING_NEXT, {"app": app}).fetchone()
+    return row["id"] if row else None
+
+
+def hold_back(connection: Connection, app: str, seconds: float) -> None:
+    """Send nothing more for an app for so long."""
+    connection.execute(_HOLD_BACK, {"app": app, "seconds": seconds})
+
+
+_RING_DUE: Final = """
+    WITH line AS (
+        SELECT q.id, q.rung_at, q.next_attempt_at,
+               row_number() OVER (PARTITION BY a.name ORDER BY q.created_at, q.id)
+                   <= greatest(a.requests_per_second * %(within)s, 2) AS is_near
+        FROM balance_queries q JOIN shortcodes s USING (shortcode) JOIN daraja_apps a ON a.name = s.app
+        WHERE q.state = 'pending' AND q.next_attempt_at <= now() AND s.suspended_at IS NULL
+          AND a.next_slot_at <= now() + make_interval(secs => %(within)s)
+    ), due AS (
+        SELECT q.id FROM balance_queries q JOIN line USING (id)
+        WHERE line.is_near AND q.state = 'pending'
+          AND (q.rung_at < q.next_attempt_at OR q.rung_at < now() - make_interval(secs => %(again)s))
+        ORDER BY q.created_at, q.id LIMIT %(limit)s FOR UPDATE OF q SKIP LOCKED
+    )
+    UPDATE balance_queries q SET rung_at = now() FROM due WHERE q.id = due.id RETURNING q.id
+"""
+
+_RING_NEXT: Final = """
+    WITH next AS (
+        SELECT q.id FROM balance_queries q JOIN shortcodes s USING (shortcode)
+        WHERE s.app = %(app)s AND s.suspended_at IS NULL AND q.state = 'pending'
+          AND q.next_attempt_at <= now() AND q.rung_at < q.next_attempt_at
+        ORDER BY q.created_at, q.id LIMIT 1 FOR UPDATE OF q SKIP LOCKED
+    )
+    UPDATE balance_queries q SET rung_at = now() FROM next WHERE q.id = next.id RETURNING q.id
+"""
+
+_HOLD_BACK: Final = """
+    UPDATE daraja_apps SET
+        next_slot_at = greatest(next_slot_at, now() + make_interval(secs => %(seconds)s))
+    WHERE name = %(app)s
+"""
