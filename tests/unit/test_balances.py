@@ -118,3 +118,27 @@ def test_an_account_survives_its_document(name: str) -> None:
 
 def _same(part: str, amount: Decimal) -> bool:
     return str(amount) in (part, part.removeprefix("+")) or part.lstrip("+-0") == str(amount).lstrip("-0")
+
+
+def test_a_currency_that_is_left_out_moves_no_number_to_another_place() -> None:
+    (account,) = parse_balance("Working Account|700.00|650.00|50.00|0.00").accounts
+    assert account.currency is None
+    assert (account.current, account.available, account.reserved, account.uncleared) == (
+        Decimal("700.00"),
+        Decimal("650.00"),
+        Decimal("50.00"),
+        Decimal("0.00"),
+    )
+
+
+@pytest.mark.parametrize("currency", ["kes", "KSH.", "K", "KES KES"])
+def test_a_currency_of_another_form_is_kept_and_said_to_be_odd(currency: str) -> None:
+    balance = parse_balance(f"Working Account|{currency}|1.00|1.00|0.00|0.00")
+    assert balance.accounts[0].currency == currency
+    assert balance.warnings == ("unusual_currency",)
+
+
+def test_two_accounts_of_one_name_are_both_kept_and_said_to_be_odd() -> None:
+    balance = parse_balance(f"{PLAIN}&{PLAIN}")
+    assert len(balance.accounts) == 2
+    assert balance.warnings == ("repeated_account",)

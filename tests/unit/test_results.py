@@ -138,3 +138,65 @@ def test_no_envelope_raises_anything_but_unreadable(body: dict[str, Any]) -> Non
 def test_no_bytes_raise_anything_but_unreadable(payload: bytes) -> None:
     with pytest.raises(CallbackUnreadable):
         read_result(payload)
+
+
+def parameters(*items: dict[str, Any]) -> Result:
+    return result(ResultParameters={"ResultParameter": list(items)})
+
+
+def test_every_part_of_a_result_can_be_asked_for() -> None:
+    read = read_result(samples.payload("success/docs-2017-07-28-daraja1.json"))
+    assert read.is_success
+    assert read.raw_balance is not None
+    assert read.raw_balance.startswith("Working Account|KES|46713.00")
+    assert read.parameter("BOCompletedTime") == 20170728095642
+    assert read.parameter("NoSuchKey") is None
+    assert read.transaction_id == "LGS0000000"
+    assert (read.originator_conversation_id, read.conversation_id) == (
+        "19464-802673-1",
+        "AG_20170728_0000589b6252f7f25488",
+    )
+    assert read.completed_at == datetime(2017, 7, 28, 6, 56, 42, tzinfo=UTC)
+    assert read.reference_item == (
+        "QueueTimeoutURL",
+        "https://internalsandbox.safaricom.co.ke/mpesa/abresults/v1/submit",
+    )
+
+
+@pytest.mark.parametrize("reference", [None, [], {}, "x", {"ReferenceItem": None}, {"ReferenceItem": []}])
+def test_a_result_without_a_reference_item_has_none(reference: object) -> None:
+    assert result(ReferenceData=reference).reference_item is None
+
+
+def test_the_first_of_several_reference_items_is_the_reference_item() -> None:
+    items = [{"Key": "A", "Value": "1"}, {"Key": "B", "Value": "2"}]
+    assert result(ReferenceData={"ReferenceItem": items}).reference_item == ("A", "1")
+
+
+@pytest.mark.parametrize("kind", [1, "1", 1.0, " 1 "])
+def test_more_will_follow_however_it_is_written(kind: object) -> None:
+    assert not result(ResultType=kind).is_final
+
+
+@pytest.mark.parametrize("kind", [0, "0", 0.0, None, "", "x", [], {}])
+def test_anything_else_is_final(kind: object) -> None:
+    assert result(ResultType=kind).is_final
+
+
+def test_two_balances_that_contradict_each_other_are_unreadable_and_none_is_chosen() -> None:
+    read = parameters(
+        {"Key": "AccountBalance", "Value": "A|KES|1.00|1.00|0.00|0.00"},
+        {"Key": "AccountBalance", "Value": "A|KES|2.00|2.00|0.00|0.00"},
+    )
+    with pytest.raises(CallbackUnreadable, match="contradict"):
+        read.balance()
+
+
+def test_the_same_balance_twice_is_one() -> None:
+    twice = {"Key": "AccountBalance", "Value": "A|KES|1.00|1.00|0.00|0.00"}
+    assert len(parameters(twice, twice).balance().accounts) == 1
+
+
+@pytest.mark.parametrize("items", [None, "x", 1, [], [None], ["x"], [{}], [{"Key": None}], {"Value": 1}])
+def test_parameters_that_are_none_are_no_parameters(items: object) -> None:
+    assert result(ResultParameters={"ResultParameter": items}).parameters == {}

@@ -1,0 +1,140 @@
+"""Callbacks as people look at them: the inbox, one callback whole, its replays. Reads only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from mpesa_balance.database import Connection
+from mpesa_balance.deliveries import delivery_place
+from mpesa_balance.errors import NotFound
+from mpesa_balance.inbox import Disposition
+from mpesa_balance.sealing import Sealer
+
+#: What may be listed: dispositions, and three more things that a callback can be.
+DUPLICATE: Final = "duplicate"  #: its bytes came more than once
+FLAGGED: Final = "flagged"  #: its sender is none of Safaricom's known addresses
+UNSETTLED: Final = "unsettled"  #: nothing has become of it yet
+SELECTIONS: Final = (*Disposition, DUPLICATE, FLAGGED, UNSETTLED)
+
+#: What waits for a person.
+INBOX: Final = (Disposition.CONFLICT, Disposition.UNMATCHED, Disposition.UNREADABLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One callback; shortcode and query are None where its attempt is gone."""
+
+    id: int
+    kind: str
+    attempt_id: UUID
+    query_id: UUID | None
+    shortcode: str | None
+    disposition: Disposition | None
+    reason: str | None
+    address: str | None
+    flagged: bool
+    deliveries: int
+    received_at: datetime
+    recorded_at: datetime
+
+    def document(self) -> dict[str, Any]:
+        """The callback as JSON has it, without its bytes."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "shortcode": self.shortcode,
+            "query_id": self.query_id and str(self.query_id),
+            "attempt_id": str(self.attempt_id),
+            "disposition": self.disposition,
+            "reason": self.reason,
+            "address": self.address,
+            "flagged": self.flagged,
+            "deliveries": self.deliveries,
+            "received_at": self.received_at.isoformat(),
+            "recorded_at": self.recorded_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """Who let a callback be judged again, when, and what became of it."""
+
+    replayed_at: datetime
+    replayed_by: str
+    disposition_before: str | None
+    disposition: str
+    reason: str | None
+
+    def document(self) -> dict[str, Any]:
+        """The replay as JSON has it."""
+        return {
+            "at": self.replayed_at.isoformat(),
+            "by": self.replayed_by,
+            "before": self.disposition_before,
+            "disposition": self.disposition,
+            "reason": self.reason,
+        }
+
+
+def listed(
+    connection: Connection, selections: tuple[str, ...], shortcode: str | None = None, limit: int = 50
+) -> list[Received]:
+    """The newest callbacks that are any of the selections; without selections, any at all."""
+    row = {"selections": list(selections), "shortcode": shortcode, "limit": limit}
+    return [_received(found) for found in connection.execute(_LISTED, row)]
+
+
+def shown(connection: Connection, callback_id: int) -> Received:
+    """One callback. Raises NotFound."""
+    found = connection.execute(_SHOWN, {"id": callback_id}).fetchone()
+    if found is None:
+        raise NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
+    return _received(found)
+
+
+def replays(connection: Connection, callback_id: int) -> list[Replayed]:
+    """Every replay of a callback, in order."""
+    return [Replayed(**row) for row in connection.execute(_REPLAYS, {"id": callback_id})]
+
+
+def payload(connection: Connection, sealer: Sealer, callback_id: int) -> bytes:
+    """The bytes of a callback as they came; they hold balances. Raises NotFound or SealBroken."""
+    row = connection.execute(_PAYLOAD, {"id": callback_id}).fetchone()
+    if row is None:
+        raise NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
+    return sealer.open(row["payload"], delivery_place(row["attempt_id"], row["kind"], row["digest"]))
+
+
+def _received(row: dict[str, Any]) -> Received:
+    settled = row["disposition"]
+    return Received(**(row | {"disposition": Disposition(settled) if settled else None}))
+
+
+_COLUMNS: Final = """
+    SELECT c.id, c.kind, c.attempt_id, a.query_id, q.shortcode, c.disposition, c.reason, c.address,
+           c.flagged, c.deliveries, c.received_at, c.recorded_at
+    FROM callbacks c
+    LEFT JOIN submission_attempts a ON a.id = c.attempt_id LEFT JOIN balance_queries q ON q.id = a.query_id
+"""
+
+_LISTED: Final = (
+    _COLUMNS
+    + """
+    WHERE (%(selections)s::text[] = '{}'
+           OR coalesce(c.disposition, 'unsettled') = ANY(%(selections)s)
+           OR ('duplicate' = ANY(%(selections)s) AND c.deliveries > 1)
+           OR ('flagged' = ANY(%(selections)s) AND c.flagged))
+      AND (%(shortcode)s::text IS NULL OR q.shortcode = %(shortcode)s)
+    ORDER BY c.recorded_at DESC, c.id DESC LIMIT %(limit)s
+"""
+)
+
+_SHOWN: Final = _COLUMNS + " WHERE c.id = %(id)s"
+
+_REPLAYS: Final = """
+    SELECT replayed_at, replayed_by, disposition_before, disposition, reason
+    FROM callback_replays WHERE callback_id = %(id)s ORDER BY id
+"""
+
+_PAYLOAD: Final = "SELECT attempt_id, kind, digest, payload FROM callbacks WHERE id = %(id)s"

@@ -1,0 +1,133 @@
+"""The line of an app: queries wait their turn in Postgres and leave in the order of their asking."""
+
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from mpesa_balance import apps, attempts, line, shortcodes
+from mpesa_balance.attempts import LONGEST_WAIT, SPACING, Attempt
+from tests.conftest import Bell, open_query
+from tests.fakes import FakeDaraja, json_reply
+from tests.integration.answers import row, rows
+from worker.house import House
+from worker.submission import submit
+from worker.sweeper import sweep
+
+QUOTA = json_reply({"errorCode": "500.003.03", "errorMessage": "Quota Violation"}, 500)
+
+
+def limit(house: House, per_second: str) -> None:
+    rows(house, "UPDATE daraja_apps SET requests_per_second = %s RETURNING name", Decimal(per_second))
+
+
+def begin(house: House, query_id: UUID) -> Attempt | None:
+    with house.database.transaction() as connection:
+        return attempts.begin(connection, house.database.sealer, query_id, 90)
+
+
+def test_the_first_in_line_is_served_whichever_bell_is_heard(house: House) -> None:
+    asked = [open_query(house.database) for _ in range(3)]
+    served = [attempt.query_id for bell in reversed(asked) if (attempt := begin(house, bell))]
+    assert served == asked
+
+
+def test_slots_are_as_far_apart_as_the_rate_says_and_a_little_more(house: House) -> None:
+    limit(house, "5")
+    asked = [open_query(house.database) for _ in range(4)]
+    found = [begin(house, query_id) for query_id in asked]
+    waits = [attempt.wait for attempt in found if attempt]
+    assert waits[0] == 0
+    assert waits == pytest.approx([n * SPACING / 5 for n in range(4)], abs=0.15)
+
+
+def test_what_would_have_to_wait_too_long_stays_in_the_line_and_is_rung_again(
+    house: House, bell: Bell
+) -> None:
+    """A worker that held it would hold up other apps."""
+    limit(house, "0.5")
+    first, second = (open_query(house.database) for _ in range(2))
+    assert begin(house, first) is not None
+    assert begin(house, second) is None
+    assert row(house, "SELECT count(*) AS n FROM submission_attempts") == {"n": 1}
+    sweep(house)
+    assert bell.rung == [second]
+
+
+def test_whoever_is_done_rings_for_the_next_whose_bell_was_heard_in_vain(
+    house: House, bell: Bell, daraja: FakeDaraja
+) -> None:
+    limit(house, str(1.1 / (LONGEST_WAIT + 1)))
+    first, second = (open_query(house.database) for _ in range(2))
+    submit(house, first)
+    assert bell.rung == []
+    submit(house, second)
+    rows(house, "UPDATE daraja_apps SET next_slot_at = '-infinity' RETURNING name")
+    third = open_query(house.database)
+    rows(house, "UPDATE balance_queries SET rung_at = '-infinity' WHERE id = %s RETURNING id", third)
+    submit(house, second)
+    assert [body["PartyA"] for body in daraja.queries] == ["600000"] * 2
+    assert bell.rung == [third]
+
+
+def test_no_more_bells_are_rung_than_an_app_may_send(house: House, bell: Bell) -> None:
+    limit(house, "1")
+    asked = [open_query(house.database) for _ in range(12)]
+    rows(house, "UPDATE balance_queries SET rung_at = '-infinity' RETURNING id")
+    sweep(house)
+    assert bell.rung == asked[: house.settings.sweep_interval]
+
+
+def test_a_used_up_quota_holds_back_the_whole_app_and_no_other(
+    house: House, bell: Bell, daraja: FakeDaraja
+) -> None:
+    with house.database.transaction() as connection:
+        app = apps.named(connection, house.database.sealer, "app")
+        apps.add(connection, house.database.sealer, replace(app, name="other"))
+        entry = shortcodes.named(connection, house.database.sealer, "600000")
+        shortcodes.add(connection, house.database.sealer, replace(entry, shortcode="600001", app="other"))
+    first, second = (open_query(house.database) for _ in range(2))
+    elsewhere = open_query(house.database)
+    rows(house, "UPDATE balance_queries SET shortcode = '600001' WHERE id = %s RETURNING id", elsewhere)
+    daraja.replies.append(QUOTA)
+    submit(house, first)
+    assert begin(house, second) is None
+    assert begin(house, elsewhere) is not None
+    rows(house, "UPDATE balance_queries SET rung_at = '-infinity' WHERE id = %s RETURNING id", second)
+    sweep(house)
+    assert bell.rung == []
+
+
+def test_a_wait_that_outlasts_the_deadline_ends_the_query_with_what_daraja_said(
+    house: House, daraja: FakeDaraja
+) -> None:
+    open_query(house.database, deadline=60)
+    daraja.replies.append(QUOTA)
+    submit(house, row(house, "SELECT id FROM balance_queries")["id"])
+    assert row(house, "SELECT state, result_code FROM balance_queries") == {
+        "state": "failed",
+        "result_code": "500.003.03",
+    }
+
+
+def test_what_was_never_sent_says_so_when_it_times_out(house: House) -> None:
+    open_query(house.database)
+    rows(house, "UPDATE balance_queries SET deadline_at = now() - interval '1 s' RETURNING id")
+    sweep(house)
+    assert "nothing was sent" in row(house, "SELECT message FROM outbox")["message"]
+
+
+def test_holding_back_never_brings_a_slot_nearer(house: House) -> None:
+    with house.database.transaction() as connection:
+        line.hold_back(connection, "app", 500)
+        line.hold_back(connection, "app", 5)
+    statement = "SELECT extract(epoch FROM next_slot_at - now())::float AS left FROM daraja_apps"
+    assert row(house, statement)["left"] > 400
+
+
+def test_nothing_due_takes_no_slot(house: House) -> None:
+    query_id = open_query(house.database)
+    rows(house, "UPDATE balance_queries SET next_attempt_at = 'infinity' RETURNING id")
+    assert begin(house, query_id) is None
+    assert row(house, "SELECT next_slot_at = '-infinity' AS free FROM daraja_apps") == {"free": True}
