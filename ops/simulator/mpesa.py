@@ -1,100 +1,103 @@
-"""M-PESA behind the gateway: it takes a query, looks at it in its own time and calls back."""
+"""M-PESA behind the gateway: it takes a query, looks at who asks, and plays a scenario."""
 
-import logging
-import secrets
-import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import Final
 
-import requests
-
-from mpesa_balance.results import EAST_AFRICA
+from ops.simulator.answers import Answer
 from ops.simulator.bank import Bank
-from ops.simulator.keys import KeyPair
+from ops.simulator.courier import Callback, Courier
+from ops.simulator.delays import Delays
+from ops.simulator.initiator import Initiator, Standing
+from ops.simulator.ledger import Subject
+from ops.simulator.payloads import Conversation, Document, open_conversation
+from ops.simulator.scenarios import INITIATOR_LOCKED, INITIATOR_REFUSED, Moment, Scenario, Step
+from ops.simulator.scenarios.scenario import RESULT_URL, TIMEOUT_URL
 
-logger = logging.getLogger(__name__)
+_ACCEPTED: Final = {
+    "ResponseCode": "0",
+    "ResponseDescription": "Accept the service request successfully.",
+}
 
-Document = dict[str, Any]
+_KINDS: Final = {RESULT_URL: "result", TIMEOUT_URL: "timeout"}
+
+
+def _nothing() -> None:
+    """What follows from a query that was not taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """How a query is handled: its answer, and what sets its callbacks off afterwards."""
+
+    subject: Subject
+    answer: Answer
+    acknowledgement: Document = field(default_factory=dict)
+    begin: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mpesa:
-    """Answers each query once, `delay` seconds after it was taken."""
+    """Plays scenarios. A callback after the deadline is one that comes `late_seconds` later."""
 
     bank: Bank
-    keys: KeyPair
-    initiator: str
-    password: str = field(repr=False)
-    delay: float
+    initiator: Initiator
+    delays: Delays
+    late_seconds: float
+    courier: Courier
 
-    def take(self, query: Document) -> Document:
-        """Acknowledge a query, wrong credentials included, and call back later."""
-        ids = {
-            "OriginatorConversationID": f"{secrets.randbelow(10**5)}-{secrets.randbelow(10**8)}-1",
-            "ConversationID": f"AG_{_now():%Y%m%d}_{secrets.token_hex(10)}",
-        }
-        result = self._succeeded(query, ids) if self._is_initiator(query) else _refused(ids)
-        timer = threading.Timer(self.delay, _call_back, (query["ResultURL"], result))
-        timer.daemon = True
-        timer.start()
-        return ids | {
-            "ResponseCode": "0",
-            "ResponseDescription": "Accept the service request successfully.",
-        }
+    def receive(self, query: Document, scenario: Scenario, number: int) -> Handling:
+        """Begin the scenario with a query, entry `number` of the ledger.
 
-    def _is_initiator(self, query: Document) -> bool:
-        password = self.keys.password_in(query["SecurityCredential"])
-        return query["Initiator"] == self.initiator and password == self.password
+        Wrong credentials are acknowledged like right ones, and refused by callback.
+        """
+        conversation = open_conversation(query, self.bank.balance)
+        if not scenario.answer.is_taken:
+            subject = Subject(query=number, shortcode=conversation.shortcode, scenario=scenario.name)
+            acknowledgement = conversation.ids | _ACCEPTED
+            return Handling(subject=subject, answer=scenario.answer, acknowledgement=acknowledgement)
+        return self._play(conversation, self._judged(query, scenario), number)
 
-    def _succeeded(self, query: Document, ids: Document) -> Document:
-        parameters = [
-            {"Key": "AccountBalance", "Value": self.bank.balance(str(query["PartyA"]))},
-            {"Key": "BOCompletedTime", "Value": int(f"{_now():%Y%m%d%H%M%S}")},
-        ]
-        return _result(0, "The service request is processed successfully.", ids, parameters)
+    def _judged(self, query: Document, scenario: Scenario) -> Scenario:
+        standing = self.initiator.judge(query)
+        if standing is Standing.ACCEPTED:
+            return scenario
+        return INITIATOR_LOCKED if standing is Standing.LOCKED else INITIATOR_REFUSED
 
+    def _play(self, conversation: Conversation, scenario: Scenario, number: int) -> Handling:
+        subject = Subject(
+            query=number,
+            shortcode=conversation.shortcode,
+            scenario=scenario.name,
+            originator_conversation_id=conversation.ids["OriginatorConversationID"],
+            conversation_id=conversation.ids["ConversationID"],
+        )
+        later: list[Callback] = []
+        for step in scenario.steps:
+            for callback in self._callbacks(step, conversation, subject):
+                if step.moment is Moment.BEFORE_ANSWER:
+                    self.courier.send(callback)
+                else:
+                    later.append(callback)
+        return Handling(
+            subject=subject,
+            answer=scenario.answer,
+            acknowledgement=conversation.ids | _ACCEPTED,
+            begin=self.courier.promise(later),
+        )
 
-def _refused(ids: Document) -> Document:
-    # A failure carries its only parameter as an object, not as a list of one (seen in production).
-    completed = {"Key": "BOCompletedTime", "Value": int(f"{_now():%Y%m%d%H%M%S}")}
-    return _result(2001, "The initiator information is invalid.", ids, completed)
+    def _callbacks(self, step: Step, conversation: Conversation, subject: Subject) -> Iterator[Callback]:
+        document = step.body(conversation)
+        for _ in range(step.times):
+            yield Callback(
+                delay=self._delay(step.moment, conversation.shortcode),
+                kind=_KINDS[step.to],
+                url=str(conversation.query[step.to]),
+                document=document,
+                subject=subject,
+            )
 
-
-def _result(code: int, description: str, ids: Document, parameters: Any) -> Document:
-    return {
-        "Result": {
-            "ResultType": 0,
-            "ResultCode": code,
-            "ResultDesc": description,
-            **ids,
-            "TransactionID": _dummy_transaction(),
-            "ResultParameters": {"ResultParameter": parameters},
-            "ReferenceData": {
-                "ReferenceItem": {
-                    "Key": "QueueTimeoutURL",
-                    "Value": "https://internalsandbox.safaricom.co.ke/mpesa/abresults/v1/submit",
-                }
-            },
-        }
-    }
-
-
-def _dummy_transaction() -> str:
-    """Every balance query of a day has the same id: letters for year, month and day, and zeros."""
-    now = _now()
-    day = str(now.day) if now.day < 10 else chr(ord("A") + now.day - 10)
-    return f"{chr(ord('L') + now.year - 2017)}{chr(ord('A') + now.month - 1)}{day}0000000"
-
-
-def _now() -> datetime:
-    return datetime.now(EAST_AFRICA)
-
-
-def _call_back(url: str, document: Document) -> None:
-    # Once, whatever becomes of it: the real one promises no second delivery.
-    try:
-        status = requests.post(url, json=document, timeout=5).status_code
-        logger.info("called back with code %s: HTTP %s", document["Result"]["ResultCode"], status)
-    except requests.RequestException as error:
-        logger.warning("the callback was lost: %s", type(error).__name__)
+    def _delay(self, moment: Moment, shortcode: str) -> float:
+        if moment is Moment.IN_ITS_TIME:
+            return self.delays.next(shortcode)
+        return self.late_seconds if moment is Moment.AFTER_DEADLINE else 0.0

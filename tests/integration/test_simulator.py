@@ -1,105 +1,42 @@
-"""The simulator answers as Daraja does: tokens, validation in its words, and results by callback."""
+"""The simulator's gateway answers as Daraja does: tokens, validation in its words, who may ask."""
 
 import base64
 import re
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from queue import Queue
-from typing import Any
 
 import pytest
 import requests
-from flask import Flask, request
-from werkzeug.serving import make_server
 
-from mpesa_balance.apps import App
 from mpesa_balance.balances import parse_balance
 from mpesa_balance.results import read_result
-from mpesa_balance.shortcodes import PASSWORD, Shortcode
 from ops.simulator.bank import Bank
-from ops.simulator.server import SimulatorSettings, create_server
-from tests.fakes import served
-from worker.credentials import security_credential
-from worker.daraja import Daraja
+from ops.simulator.server import SimulatorSettings
+from tests.fakes import eventually
+from tests.integration.simulator_desk import Desk, desk_for
 
 
-@dataclass
-class Desk:
-    """Somebody who asks the simulator, and hears what it calls back with."""
-
-    url: str
-    callback_url: str
-    heard: "Queue[bytes]" = field(default_factory=Queue)
-
-    def app(self) -> App:
-        certificate = requests.get(f"{self.url}/simulator/certificate", timeout=5).content
-        return App(
-            name="simulator",
-            environment="sandbox",
-            base_url=self.url,
-            certificate=certificate,
-            consumer_key="simulator-key",
-            consumer_secret="simulator-secret",
-        )
-
-    def body(self, password: str = "Simulated1!", **changes: str) -> dict[str, str]:
-        entry = Shortcode(
-            shortcode="600000",
-            app="simulator",
-            identifier_type=4,
-            initiator="testapi",
-            credential_kind=PASSWORD,
-            credential=password,
-        )
-        return {
-            "Initiator": "testapi",
-            "SecurityCredential": security_credential(entry, self.app()),
-            "CommandID": "AccountBalance",
-            "PartyA": "600000",
-            "IdentifierType": "4",
-            "Remarks": "ok",
-            "QueueTimeOutURL": self.callback_url,
-            "ResultURL": self.callback_url,
-        } | changes
-
-    def token(self) -> str:
-        return Daraja(5).mint(self.app()).value
-
-    def post(self, body: Any, token: str | None = None) -> requests.Response:
-        return requests.post(
-            f"{self.url}/mpesa/accountbalance/v1/query",
-            json=body,
-            headers={"Authorization": f"Bearer {token or self.token()}"},
-            timeout=5,
-        )
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Desk]:
+    with desk_for(SimulatorSettings(port=0, callback_delay=0, token_seconds=1, lock_after=3)) as desk:
+        yield desk
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    heard: Queue[bytes] = Queue()
-    wsgi = Flask("desk")
-
-    @wsgi.post("/result")
-    def result() -> dict[str, int]:
-        heard.put(request.get_data())
-        return {"ResultCode": 0}
-
-    settings = SimulatorSettings(port=0, callback_delay=0, token_seconds=2)
-    with (
-        served(create_server(settings)) as simulator,
-        served(make_server("127.0.0.1", 0, wsgi, threaded=True)) as listener,
-    ):
-        callback_url = f"http://127.0.0.1:{listener.port}/result"
-        yield Desk(f"http://127.0.0.1:{simulator.port}", callback_url, heard)
+def desk(simulator: Desk) -> Iterator[Desk]:
+    yield simulator
+    # Every wrong password counts, in whichever test it was sent.
+    simulator.trigger("initiator/unlock")
+    simulator.begin_anew()
 
 
 def test_a_query_is_acknowledged_and_its_balances_come_by_callback(desk: Desk) -> None:
     acknowledgement = desk.post(desk.body()).json()
     assert acknowledgement["ResponseCode"] == "0"
-    result = read_result(desk.heard.get(timeout=5))
+    (heard,) = desk.settled()
+    result = read_result(heard.payload)
     assert result.is_success
     assert result.conversation_id == acknowledgement["ConversationID"]
+    assert result.originator_conversation_id == acknowledgement["OriginatorConversationID"]
     assert result.completed_at is not None
     assert result.balance().warnings == ()
     assert len(result.balance().accounts) == 4
@@ -112,7 +49,28 @@ def test_wrong_credentials_are_acknowledged_and_refused_by_callback(
     desk: Desk, changes: dict[str, str]
 ) -> None:
     assert desk.post(desk.body(**changes)).json()["ResponseCode"] == "0"
-    assert read_result(desk.heard.get(timeout=5)).code == "2001"
+    assert desk.result()["ResultCode"] == 2001
+
+
+def test_three_wrong_passwords_lock_the_initiator_until_somebody_unlocks_it(desk: Desk) -> None:
+    def code_after(password: str) -> int:
+        desk.post(desk.body(password))
+        code: int = desk.result()["ResultCode"]
+        return code
+
+    assert [code_after("wrong") for _ in range(3)] == [2001, 2001, 2001]
+    assert code_after("wrong") == 8006
+    assert code_after("Simulated1!") == 8006
+    desk.trigger("initiator/unlock")
+    assert code_after("Simulated1!") == 0
+
+
+def test_only_wrong_passwords_in_a_row_lock_and_a_name_that_nobody_has_locks_nobody(desk: Desk) -> None:
+    wrong = {"password": "wrong"}
+    for changes in (wrong, wrong, {"Initiator": "nobody"}, {}, wrong, wrong, {}):
+        desk.post(desk.body(**changes))
+    codes = [heard.document["Result"]["ResultCode"] for heard in desk.settled()]
+    assert sorted(codes) == [0, 0, 2001, 2001, 2001, 2001, 2001]
 
 
 @pytest.mark.parametrize(
@@ -123,8 +81,10 @@ def test_wrong_credentials_are_acknowledged_and_refused_by_callback(
         ("PartyA", "x"),
         ("IdentifierType", "3"),
         ("Remarks", ""),
+        ("Remarks", "   "),
         ("Remarks", "x" * 101),
         ("ResultURL", "nowhere"),
+        ("ResultURL", "http://[x/result"),
         ("QueueTimeOutURL", ""),
     ],
 )
@@ -135,19 +95,42 @@ def test_a_wrong_field_is_named_in_darajas_words(desk: Desk, name: str, value: s
     assert answer.json()["errorMessage"] == f"Bad Request - Invalid {name}"
 
 
+@pytest.mark.parametrize("name", ["ResultURL", "QueueTimeOutURL"])
+@pytest.mark.parametrize("word", ["mpesa", "Safaricom", "exe", "exec", "cmd", "SQL", "query"])
+def test_a_callback_address_with_a_forbidden_word_is_refused(desk: Desk, name: str, word: str) -> None:
+    """Daraja's FAQ lists the words; it looks for them in any case and anywhere in the address."""
+    answer = desk.post(desk.body(**{name: f"https://pay.example.co.ke/{word}-results/1"}))
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "400.002.02")
+    assert answer.json()["errorMessage"] == f"Bad Request - Invalid {name}"
+
+
 def test_the_field_initiatorname_is_not_initiator(desk: Desk) -> None:
     body = desk.body()
     body["InitiatorName"] = body.pop("Initiator")
     assert desk.post(body).json()["errorMessage"] == "Bad Request - Invalid Initiator"
 
 
+@pytest.mark.parametrize("body", [[], "text", None])
+def test_a_body_that_is_no_object_is_an_invalid_payload(desk: Desk, body: object) -> None:
+    answer = desk.post(body)
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "400.002.05")
+
+
 def test_an_unknown_or_ended_token_is_a_404_with_its_code(desk: Desk) -> None:
     token = desk.token()
     assert desk.post(desk.body(), token).status_code == 200
     assert desk.post(desk.body(), "forged").json()["errorCode"] == "404.001.03"
-    threading.Event().wait(2.1)
-    ended = desk.post(desk.body(), token)
-    assert (ended.status_code, ended.json()["errorMessage"]) == (404, "Invalid Access Token")
+    eventually(lambda: desk.post(desk.body(), token).status_code == 404)
+    assert desk.post(desk.body(), token).json()["errorMessage"] == "Invalid Access Token"
+
+
+def test_revoking_ends_every_token_and_new_ones_are_good(desk: Desk) -> None:
+    first, second = desk.token(), desk.token()
+    assert desk.trigger("tokens/revoke").json()["revoked"] >= 2
+    for token in (first, second):
+        answer = desk.post(desk.body(), token)
+        assert (answer.status_code, answer.json()["errorCode"]) == (404, "404.001.03")
+    assert desk.post(desk.body()).status_code == 200
 
 
 def test_a_wrong_consumer_key_is_a_400_without_a_body(desk: Desk) -> None:
@@ -162,7 +145,7 @@ def test_the_expiry_of_a_token_is_text_as_in_every_live_answer(desk: Desk) -> No
     answer = requests.get(
         f"{desk.url}/oauth/v1/generate", auth=("simulator-key", "simulator-secret"), timeout=5
     )
-    assert answer.json()["expires_in"] == "2"
+    assert answer.json()["expires_in"] == "1"
 
 
 def test_balances_move_and_available_is_current_less_reserved() -> None:

@@ -5,9 +5,10 @@ These start programs that live beside the library in a checkout or the image, no
 
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -23,6 +24,11 @@ _SIMULATOR_SECRETS: Final = {
 }
 
 _PORT: Final = click.IntRange(0, 65535)
+_SECONDS: Final = click.FloatRange(min=0)
+_AT_LEAST_ONE: Final = click.IntRange(min=1)
+
+#: A function or a command that options are put on.
+FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
 _state_dir = click.option(
     "--state-dir",
@@ -57,25 +63,43 @@ def demo(state_dir: Path, json_output: bool) -> None:
     _program("ops.demo").demo(state_dir, json_output=json_output)
 
 
+def _setting(name: str, kind: Any, text: str) -> Callable[[FC], FC]:
+    """An option of the simulator that SIMULATOR_... in the environment sets as well."""
+    variable = f"SIMULATOR_{name.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(name, type=kind, envvar=variable, show_envvar=True, help=text)
+
+
 @click.command()
 @click.option("--host", help="Where to listen; loopback by default.")
 @click.option("--port", type=_PORT, help="8081 by default.")
-@click.option(
-    "--callback-delay", type=click.FloatRange(min=0), help="Seconds until a result is sent; 1 by default."
-)
 @click.option("--token-seconds", type=int, help="How long an access token lives; 3599 by default.")
-@click.option("--seed", type=int, help="What the balances are drawn from.")
 @click.option("--consumer-key", help="The app's key; simulator-key by default.")
 @click.option("--initiator", help="Who may ask; testapi by default.")
 @click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="Keeps its key pair.")
-def simulator(**options: Any) -> None:
-    """Run a Daraja on loopback that answers as the real one does.
+@_setting("--seed", int, "What balances and delays are drawn from; 2026 by default.")
+@_setting("--callback-delay", _SECONDS, "Median seconds until a callback is sent; 1 by default.")
+@_setting("--callback-spread", _SECONDS, "Sigma of the delays' logarithm; 0.3 by default, 0 for none.")
+@_setting("--late-seconds", _SECONDS, "When `after-deadline` sends its result; 660 by default.")
+@_setting("--drip-seconds", _SECONDS, "How long `drip` takes to answer; 60 by default.")
+@_setting("--requests-per-second", _AT_LEAST_ONE, "More than this is a spike arrest; no limit by default.")
+@_setting("--quota", click.IntRange(min=0), "How many queries are taken; no limit by default.")
+@_setting("--lock-after", _AT_LEAST_ONE, "Wrong passwords in a row that lock the initiator; 3 by default.")
+@_setting(
+    "--scenarios", click.Path(path_type=Path), "JSON file that says which shortcode gets which scenarios."
+)
+@click.option("--list", "listed", is_flag=True, help="Print the page about scenarios, and stop.")
+def simulator(*, listed: bool, **options: Any) -> None:
+    """Run a Daraja on loopback that behaves, and misbehaves, as the real one does.
 
+    Which scenario a query gets depends on its shortcode: --list tells all, and how to choose.
     Its secrets are simulator-secret and Simulated1! unless SIMULATOR_CONSUMER_SECRET and
     SIMULATOR_INITIATOR_PASSWORD in the environment say otherwise. Register it with
     `apps add simulator --environment sandbox --base-url ... --certificate ...`; its certificate is
     at /simulator/certificate.
     """
+    if listed:
+        click.echo(_program("ops.simulator.page").page(), nl=False)
+        return
     logs.configure(load(Reader.log_level))
     program = _program("ops.simulator.server")
     secrets = {name: os.environ.get(variable) for name, variable in _SIMULATOR_SECRETS.items()}
