@@ -30,7 +30,16 @@ def demo(state_dir: Path, *, json_output: bool = False) -> None:
         with progress.status("a few seconds"):
             _wait_for(env_file, stale, process, state_dir / _LOG)
         progress.print(f"The system is up. Asking for the balance of {DEMO_SHORTCODE}:")
-        arguments = ["--env-file", str(env_file), "query", DEMO_SHORTCODE, "--wait", "--timeout", "60"]
+        arguments = [
+            "--env-file",
+            str(env_file),
+            "query",
+            DEMO_SHORTCODE,
+            "--wait",
+            "--timeout",
+            "60",
+            "--force",
+        ]
         arguments += ["--json"] if json_output else []
         status = command.main(arguments, standalone_mode=False)
     if status:

@@ -51,6 +51,8 @@ class FakeDaraja:
         self.results_before_ack: deque[bytes] = deque()
         #: Sent to the ResultURL after the query was answered.
         self.results: deque[bytes] = deque()
+        #: Tokens that are good for nothing any more.
+        self.revoked: set[str] = set()
         #: By shortcode, and of tokens by consumer key.
         self.scripts: dict[str, Script] = {}
         self.token_scripts: dict[str, Reply] = {}
@@ -68,8 +70,11 @@ class FakeDaraja:
 
     def query(self) -> Response:
         body = request.get_json()
+        token = request.headers["Authorization"].removeprefix("Bearer ")
         self.queries.append(body)
-        self.tokens_used.append(request.headers["Authorization"].removeprefix("Bearer "))
+        self.tokens_used.append(token)
+        if token in self.revoked:
+            return _response(json_reply({"errorCode": "404.001.03", "errorMessage": "Invalid"}, 404))
         if script := self.scripts.get(body.get("PartyA", "")):
             return self._scripted(script, body)
         if self.results_before_ack:

@@ -1,7 +1,6 @@
 """Putting one query to Daraja, and what becomes of it by the class of the answer alone."""
 
 import logging
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -10,6 +9,7 @@ from uuid import UUID
 from kombu.utils.functional import retry_over_time
 
 from mpesa_balance import attempts, breaker, line, outbox, queries
+from mpesa_balance.apps import App
 from mpesa_balance.attempts import Answer, Attempt
 from mpesa_balance.callback_urls import RESULT, TIMEOUT
 from mpesa_balance.daraja_request import DarajaRequest
@@ -30,6 +30,7 @@ from mpesa_balance.result_codes import Action, advice_for
 from worker.credentials import security_credential
 from worker.daraja import Acknowledgement
 from worker.house import House
+from worker.turns import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +48,19 @@ def submit(house: House, query_id: UUID) -> None:
     process that dies in between leaves an attempt whose callback still finds its query.
     """
     with house.database.transaction() as connection:
+        app = line.app_of(connection, house.database.sealer, query_id)
+    if app is None:
+        logger.warning("query %s is not known here, and was not submitted", query_id)
+        return
+    # Before a slot is taken: whoever waits for a token to be minted would miss it.
+    token = _token(house, app)
+    with house.database.transaction() as connection:
         grace = house.settings.submission_grace + house.settings.daraja_timeout
-        attempt = attempts.begin(connection, house.database.sealer, query_id, grace)
+        attempt = attempts.begin(connection, house.database.sealer, app, query_id, grace)
     if attempt is None:
         logger.info("nothing is due in the line of query %s", query_id)
         return
-    # The slot is this attempt's, and no transaction is open meanwhile.
-    time.sleep(attempt.wait)
-    outcome = _ask(house, attempt)
+    outcome = _ask(house, attempt, token) if isinstance(token, str) else token
     # What Daraja said exists only here: a Postgres that is away for a moment must not lose it.
     retry_over_time(
         partial(_record, house, attempt, outcome),
@@ -66,27 +72,37 @@ def submit(house: House, query_id: UUID) -> None:
     )
 
 
+def _token(house: House, app: App) -> str | DarajaError | Unavailable:
+    """The app's token, or as a value why there is none."""
+    try:
+        return house.tokens.current(app)
+    except (DarajaError, Unavailable) as error:
+        return error
+
+
+def _ask(house: House, attempt: Attempt, token: str) -> Outcome:
+    """Daraja's answer as a value, with one fresh token where the shared one was not accepted."""
+    turn = Turn(house.database, attempt)
+    try:
+        body = _request_body(house, attempt)
+        turn.come()
+        try:
+            return house.daraja.ask(attempt.app, token, body)
+        except DarajaTokenInvalid:
+            token = house.tokens.replace(attempt.app, token)
+            turn.come()
+            return house.daraja.ask(attempt.app, token, body)
+    except (DarajaError, Unavailable) as error:
+        return error
+
+
 def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
     with house.database.transaction() as connection:
         queries.lock(connection, attempt.query_id)
         _Recorder(house, connection, attempt).record(outcome)
-    with house.database.transaction() as connection:
         waiting = line.ring_next(connection, attempt.app.name)
     if waiting is not None:
         house.ring(waiting)
-
-
-def _ask(house: House, attempt: Attempt) -> Outcome:
-    """Daraja's answer as a value, with one fresh token where the shared one was not accepted."""
-    try:
-        body = _request_body(house, attempt)
-        token = house.tokens.current(attempt.app)
-        try:
-            return house.daraja.ask(attempt.app, token, body)
-        except DarajaTokenInvalid:
-            return house.daraja.ask(attempt.app, house.tokens.replace(attempt.app, token), body)
-    except (DarajaError, Unavailable) as error:
-        return error
 
 
 def _request_body(house: House, attempt: Attempt) -> dict[str, str]:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
-from mpesa_balance import apps, shortcodes
+from mpesa_balance import shortcodes
 from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
+from mpesa_balance.line import SPACING
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.shortcodes import Shortcode
 
@@ -21,10 +22,6 @@ MOST_UNANSWERED: Final = 3
 #: For how long a worker holds an attempt until its slot comes, in seconds; what is farther off waits
 #: in Postgres, so that a slow app does not keep all workers waiting.
 LONGEST_WAIT: Final = 1.0
-
-#: Slots are this much wider than the app's rate asks for: the network brings two requests closer
-#: together than they left, and Daraja counts arrivals.
-SPACING: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +58,10 @@ class Submitted:
     conversation_id: str | None = None
 
 
-def begin(connection: Connection, sealer: Sealer, query_id: UUID, grace_seconds: int) -> Attempt | None:
-    """Take the right to submit the query that is first in the line of `query_id`'s app.
+def begin(
+    connection: Connection, sealer: Sealer, app: App, query_id: UUID, grace_seconds: int
+) -> Attempt | None:
+    """Take the right to submit the query that is first in the line of `app`, which is `query_id`'s.
 
     Whoever answers a bell serves the line, so that queries leave in the order in which they were
     asked, whichever bell is heard first. None where nothing is due, or where the app's next slot is
@@ -71,6 +70,7 @@ def begin(connection: Connection, sealer: Sealer, query_id: UUID, grace_seconds:
     """
     attempt_id = uuid4()
     row = {
+        "app": app.name,
         "query_id": query_id,
         "attempt_id": attempt_id,
         "grace": grace_seconds,
@@ -91,7 +91,7 @@ def begin(connection: Connection, sealer: Sealer, query_id: UUID, grace_seconds:
         remarks=begun["remarks"],
         wait=begun["wait"],
         shortcode=entry,
-        app=apps.named(connection, sealer, entry.app),
+        app=app,
     )
 
 
@@ -144,20 +144,15 @@ def fill_in_ids(
 # in `begin`, which waits for no query, and after them in `line.hold_back`.
 
 #: Beginnings of one app happen one after the other, so that its slots are given out in order.
-_LOCK_APP: Final = """
-    SELECT FROM daraja_apps WHERE name = (
-        SELECT s.app FROM balance_queries q JOIN shortcodes s USING (shortcode) WHERE q.id = %(query_id)s
-    ) FOR NO KEY UPDATE
-"""
+_LOCK_APP: Final = "SELECT FROM daraja_apps WHERE name = %(app)s FOR NO KEY UPDATE"
 
 #: The first in line takes the app's next slot; its earlier attempts that never heard anything become
 #: unknown in the same statement.
 _BEGIN: Final = """
     WITH app AS (
-        SELECT a.name, a.next_slot_at
-        FROM balance_queries q JOIN shortcodes s USING (shortcode) JOIN daraja_apps a ON a.name = s.app
-        WHERE q.id = %(query_id)s
-          AND a.next_slot_at <= clock_timestamp() + make_interval(secs => %(longest_wait)s)
+        SELECT name, next_slot_at FROM daraja_apps
+        WHERE name = %(app)s
+          AND next_slot_at <= clock_timestamp() + make_interval(secs => %(longest_wait)s)
     ), first AS (
         SELECT q.id FROM app JOIN shortcodes s ON s.app = app.name JOIN balance_queries q USING (shortcode)
         WHERE q.state = 'pending' AND q.next_attempt_at <= statement_timestamp()

@@ -6,7 +6,20 @@ A query waits for its turn here, in Postgres; a message only says that somebody 
 from typing import Final
 from uuid import UUID
 
+from mpesa_balance import apps
+from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
+from mpesa_balance.sealing import Sealer
+
+#: Slots are this much wider than the app's rate asks for: the network brings two requests closer
+#: together than they left, and Daraja counts arrivals.
+SPACING: Final = 1.1
+
+
+def app_of(connection: Connection, sealer: Sealer, query_id: UUID) -> App | None:
+    """The app in whose line a query waits; None for a query that nobody knows."""
+    row = connection.execute(_APP_OF, {"query_id": query_id}).fetchone()
+    return apps.named(connection, sealer, row["app"]) if row else None
 
 
 def ring_due(
@@ -27,10 +40,20 @@ def ring_next(connection: Connection, app: str) -> UUID | None:
     return row["id"] if row else None
 
 
+def take_slot(connection: Connection, app: str) -> float:
+    """Take the app's next slot, without a place in the line; in how many seconds it is."""
+    row = connection.execute(_TAKE_SLOT, {"app": app, "spacing": SPACING}).fetchone()
+    return float(row["wait"]) if row else 0.0
+
+
 def hold_back(connection: Connection, app: str, seconds: float) -> None:
     """Send nothing more for an app for so long."""
     connection.execute(_HOLD_BACK, {"app": app, "seconds": seconds})
 
+
+_APP_OF: Final = """
+    SELECT s.app FROM balance_queries q JOIN shortcodes s USING (shortcode) WHERE q.id = %(query_id)s
+"""
 
 _RING_DUE: Final = """
     WITH line AS (
@@ -57,6 +80,14 @@ _RING_NEXT: Final = """
         ORDER BY q.created_at, q.id LIMIT 1 FOR UPDATE OF q SKIP LOCKED
     )
     UPDATE balance_queries q SET rung_at = now() FROM next WHERE q.id = next.id RETURNING q.id
+"""
+
+_TAKE_SLOT: Final = """
+    UPDATE daraja_apps SET next_slot_at = greatest(next_slot_at, clock_timestamp())
+                                          + make_interval(secs => %(spacing)s / requests_per_second)
+    WHERE name = %(app)s
+    RETURNING greatest(extract(epoch FROM next_slot_at - clock_timestamp())
+                       - %(spacing)s / requests_per_second, 0) AS wait
 """
 
 _HOLD_BACK: Final = """

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mpesa_balance import attempts
+from mpesa_balance import attempts, line
+from mpesa_balance.attempts import Attempt
 from mpesa_balance.callback_urls import RESULT, payload_digest
 from mpesa_balance.deliveries import Delivery, delivery_place
 from worker import callbacks
@@ -13,6 +14,14 @@ from worker.house import House
 
 BALANCE = "Working Account|KES|700000.00|700000.00|0.00|0.00"
 OTHER_BALANCE = "Working Account|KES|1.00|1.00|0.00|0.00"
+
+
+def first_in_line(house: House, query_id: UUID) -> Attempt | None:
+    """What begins when this query's bell is heard."""
+    with house.database.transaction() as connection:
+        app = line.app_of(connection, house.database.sealer, query_id)
+        assert app is not None
+        return attempts.begin(connection, house.database.sealer, app, query_id, 90)
 
 
 def begin(house: House, query_id: UUID) -> UUID:
@@ -23,7 +32,7 @@ def begin(house: House, query_id: UUID) -> UUID:
             "WHERE state = 'pending'",
             (query_id,),
         )
-        attempt = attempts.begin(connection, house.database.sealer, query_id, 90)
+    attempt = first_in_line(house, query_id)
     assert attempt is not None
     return attempt.id
 

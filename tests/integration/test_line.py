@@ -1,19 +1,21 @@
 """The line of an app: queries wait their turn in Postgres and leave in the order of their asking."""
 
+import time
 from dataclasses import replace
 from decimal import Decimal
-from uuid import UUID
 
 import pytest
 
-from mpesa_balance import apps, attempts, line, shortcodes
-from mpesa_balance.attempts import LONGEST_WAIT, SPACING, Attempt
+from mpesa_balance import apps, line, shortcodes
+from mpesa_balance.attempts import LONGEST_WAIT
+from mpesa_balance.line import SPACING
 from tests.conftest import Bell, open_query
 from tests.fakes import FakeDaraja, json_reply
-from tests.integration.answers import row, rows
+from tests.integration.answers import first_in_line, row, rows
 from worker.house import House
 from worker.submission import submit
 from worker.sweeper import sweep
+from worker.turns import Turn
 
 QUOTA = json_reply({"errorCode": "500.003.03", "errorMessage": "Quota Violation"}, 500)
 
@@ -22,21 +24,16 @@ def limit(house: House, per_second: str) -> None:
     rows(house, "UPDATE daraja_apps SET requests_per_second = %s RETURNING name", Decimal(per_second))
 
 
-def begin(house: House, query_id: UUID) -> Attempt | None:
-    with house.database.transaction() as connection:
-        return attempts.begin(connection, house.database.sealer, query_id, 90)
-
-
 def test_the_first_in_line_is_served_whichever_bell_is_heard(house: House) -> None:
     asked = [open_query(house.database) for _ in range(3)]
-    served = [attempt.query_id for bell in reversed(asked) if (attempt := begin(house, bell))]
+    served = [attempt.query_id for bell in reversed(asked) if (attempt := first_in_line(house, bell))]
     assert served == asked
 
 
 def test_slots_are_as_far_apart_as_the_rate_says_and_a_little_more(house: House) -> None:
     limit(house, "5")
     asked = [open_query(house.database) for _ in range(4)]
-    found = [begin(house, query_id) for query_id in asked]
+    found = [first_in_line(house, query_id) for query_id in asked]
     waits = [attempt.wait for attempt in found if attempt]
     assert waits[0] == 0
     assert waits == pytest.approx([n * SPACING / 5 for n in range(4)], abs=0.15)
@@ -48,8 +45,8 @@ def test_what_would_have_to_wait_too_long_stays_in_the_line_and_is_rung_again(
     """A worker that held it would hold up other apps."""
     limit(house, "0.5")
     first, second = (open_query(house.database) for _ in range(2))
-    assert begin(house, first) is not None
-    assert begin(house, second) is None
+    assert first_in_line(house, first) is not None
+    assert first_in_line(house, second) is None
     assert row(house, "SELECT count(*) AS n FROM submission_attempts") == {"n": 1}
     sweep(house)
     assert bell.rung == [second]
@@ -92,8 +89,8 @@ def test_a_used_up_quota_holds_back_the_whole_app_and_no_other(
     rows(house, "UPDATE balance_queries SET shortcode = '600001' WHERE id = %s RETURNING id", elsewhere)
     daraja.replies.append(QUOTA)
     submit(house, first)
-    assert begin(house, second) is None
-    assert begin(house, elsewhere) is not None
+    assert first_in_line(house, second) is None
+    assert first_in_line(house, elsewhere) is not None
     rows(house, "UPDATE balance_queries SET rung_at = '-infinity' WHERE id = %s RETURNING id", second)
     sweep(house)
     assert bell.rung == []
@@ -129,5 +126,30 @@ def test_holding_back_never_brings_a_slot_nearer(house: House) -> None:
 def test_nothing_due_takes_no_slot(house: House) -> None:
     query_id = open_query(house.database)
     rows(house, "UPDATE balance_queries SET next_attempt_at = 'infinity' RETURNING id")
-    assert begin(house, query_id) is None
+    assert first_in_line(house, query_id) is None
     assert row(house, "SELECT next_slot_at = '-infinity' AS free FROM daraja_apps") == {"free": True}
+
+
+def test_an_attempt_that_was_not_ready_for_its_slot_takes_a_later_one(house: House) -> None:
+    """A token that takes long to mint must not let all that waited for it go at once."""
+    limit(house, "5")
+    asked = [open_query(house.database) for _ in range(2)]
+    late, second = (first_in_line(house, query_id) for query_id in asked)
+    assert late is not None
+    assert second is not None
+    turn = Turn(house.database, replace(late, wait=-1.0))
+    began = time.monotonic()
+    turn.come()
+    # Its own slot has passed and the second is taken: the third is two spacings after the first.
+    assert time.monotonic() - began > SPACING / 5
+
+
+def test_a_second_request_of_one_attempt_takes_a_slot_of_its_own(house: House) -> None:
+    limit(house, "5")
+    attempt = first_in_line(house, open_query(house.database))
+    assert attempt is not None
+    turn = Turn(house.database, attempt)
+    turn.come()
+    before = row(house, "SELECT next_slot_at FROM daraja_apps")["next_slot_at"]
+    turn.come()
+    assert row(house, "SELECT next_slot_at FROM daraja_apps")["next_slot_at"] > before

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from mpesa_balance import attempts, queries
+from mpesa_balance import queries
 from mpesa_balance.database import Database
 from mpesa_balance.queries import Ending
 from mpesa_balance.settings import DatabaseSettings
 from mpesa_balance.states import Moved
 from tests.fakes import eventually
-from tests.integration.answers import OTHER_BALANCE, begin, record, row, rows, success
+from tests.integration.answers import OTHER_BALANCE, begin, first_in_line, record, row, rows, success
 from worker.house import House
 from worker.submission import submit
 
@@ -132,8 +132,7 @@ def test_of_many_workers_that_are_rung_for_one_query_one_submits_it(house: House
 
     def claim(_: int) -> bool:
         together.wait()
-        with house.database.transaction() as connection:
-            return attempts.begin(connection, house.database.sealer, query_id, 90) is not None
+        return first_in_line(house, query_id) is not None
 
     with ThreadPoolExecutor(4) as workers:
         assert sorted(workers.map(claim, range(4))) == [False, False, False, True]

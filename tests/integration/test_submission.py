@@ -1,19 +1,21 @@
 """Putting a query to Daraja: what is sent, and what becomes of each class of answer."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
 import redis
 from psycopg import sql
 
-from mpesa_balance import attempts, breaker, queries
+from mpesa_balance import apps, breaker, queries
 from mpesa_balance.queries import Ending
 from tests import samples
 from tests.conftest import Postgres, open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
-from tests.integration.answers import begin, record, row, rows, success
+from tests.integration.answers import begin, first_in_line, record, row, rows, success
 from worker.house import House
 from worker.submission import submit
 
@@ -151,6 +153,17 @@ def test_an_invalid_token_is_minted_once_and_the_query_sent_once_more(
     assert (state(house), attempt_states(house)) == ("acknowledged", ["acknowledged"])
 
 
+def test_fifty_that_meet_a_revoked_token_mint_one_between_them(house: House, daraja: FakeDaraja) -> None:
+    asked = [open_query(house.database) for _ in range(50)]
+    with house.database.transaction() as connection:
+        app = apps.named(connection, house.database.sealer, "app")
+    daraja.revoked.add(house.tokens.current(app))
+    with ThreadPoolExecutor(max_workers=6) as workers:
+        list(workers.map(partial(submit, house), asked))
+    assert daraja.minted == 2
+    assert attempt_states(house) == ["acknowledged"] * 50
+
+
 def test_a_token_that_is_refused_again_waits(house: House, query_id: UUID, daraja: FakeDaraja) -> None:
     daraja.replies.extend([INVALID_TOKEN, INVALID_TOKEN])
     submit(house, query_id)
@@ -224,8 +237,7 @@ def test_attempts_of_which_nothing_was_heard_count_and_are_unknown_once_the_next
         begin(house, query_id)
     assert attempt_states(house) == ["unknown", "unknown", "sending"]
     due_now(house)
-    with house.database.transaction() as connection:
-        assert attempts.begin(connection, house.database.sealer, query_id, 90) is None
+    assert first_in_line(house, query_id) is None
 
 
 def test_a_used_up_quota_waits_for_the_longest_time_at_once(
