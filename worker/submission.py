@@ -27,8 +27,8 @@ from mpesa_balance.errors import (
 )
 from mpesa_balance.queries import Ending
 from mpesa_balance.result_codes import Action, advice_for
+from worker.answers import Acknowledgement
 from worker.credentials import security_credential
-from worker.daraja import Acknowledgement
 from worker.house import House
 from worker.turns import Turn
 

@@ -13,7 +13,7 @@ from mpesa_balance import apps
 from mpesa_balance.apps import App
 from mpesa_balance.database import Database
 from mpesa_balance.errors import BrokerUnavailable, DarajaError, SealBroken
-from worker.daraja import Token
+from worker.answers import Token
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ from mpesa_balance.errors import (
 from ops.simulator.keys import KeyPair
 from tests import samples
 from tests.fakes import FakeDaraja, Reply, json_reply, raw_server, served, silent_server
-from worker.daraja import Acknowledgement, Daraja, Token
+from worker.answers import Acknowledgement, Token
+from worker.daraja import Daraja
 
 ACTIONS: dict[str, type[DarajaError]] = {
     "refresh_token_once": DarajaTokenInvalid,
