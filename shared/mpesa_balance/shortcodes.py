@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mpesa_balance import apps
@@ -23,6 +23,11 @@ _SHORTEST_CREDENTIAL: Final = 128
 
 #: What RSA with a 2048-bit key and PKCS#1 v1.5 padding can encrypt, in bytes.
 LONGEST_PASSWORD: Final = 245
+
+#: An API operator's password is good for 90 days (Daraja's FAQ, "Set the API User's Password"); two
+#: weeks before that is early enough to have a Business Manager set another.
+PASSWORD_LIFETIME_DAYS: Final = 90
+PASSWORD_WARNING_DAYS: Final = 76
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +86,17 @@ def named(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
     """One shortcode. Raises NotFound."""
     row = connection.execute(_SHORTCODES, {"shortcode": shortcode}).fetchone()
     if row is None:
-        raise NotFound(_unregistered(shortcode))
+        raise NotFound(unregistered(shortcode))
     return _shortcode(row, sealer)
+
+
+def password_age(entry: Shortcode, now: datetime) -> timedelta:
+    """How long ago the credential was registered, `now` by the database clock that stamped it.
+
+    The password behind it may have been set on the M-PESA portal earlier: this is the least age. A
+    ready-made security credential ages with the password in it. Nothing that is yet to be stored is old.
+    """
+    return now - (entry.credential_set_at or now)
 
 
 def refusals(connection: Connection, shortcode: str, callback_base_url: str | None) -> list[str]:
@@ -92,7 +106,7 @@ def refusals(connection: Connection, shortcode: str, callback_base_url: str | No
     """
     row = connection.execute(_ASKABLE, {"shortcode": shortcode}).fetchone()
     if row is None:
-        return [_unregistered(shortcode)]
+        return [unregistered(shortcode)]
     wrong = []
     if row["suspended_because"] is not None:
         wrong.append(
@@ -117,10 +131,11 @@ def resume(connection: Connection, shortcode: str) -> None:
 
 def _change(connection: Connection, statement: str, row: dict[str, str]) -> None:
     if not connection.execute(statement, row).rowcount:
-        raise NotFound(_unregistered(row["shortcode"]))
+        raise NotFound(unregistered(row["shortcode"]))
 
 
-def _unregistered(shortcode: str) -> str:
+def unregistered(shortcode: str) -> str:
+    """What is said about a shortcode that is not registered."""
     return (
         f"shortcode {shortcode} is not registered: add it with `mpesa-balance shortcodes add {shortcode}`"
     )
