@@ -9,7 +9,7 @@ try:
     import click
     from dotenv import load_dotenv
 
-    from mpesa_balance.cli import asking, registering, running
+    from mpesa_balance.cli import asking, doctoring, registering, running
 except ImportError as missing:
     sys.exit(f"{missing.name} is not installed: pip install 'mpesa-balance[cli]' brings the command")
 
@@ -84,5 +84,5 @@ def main(env_file: Path | None) -> None:
         raise SettingsInvalid(f"{env_file or default} is no file of settings: it is not UTF-8") from None
 
 
-for command in (*asking.COMMANDS, *registering.COMMANDS, *running.COMMANDS):
+for command in (*asking.COMMANDS, *registering.COMMANDS, *doctoring.COMMANDS, *running.COMMANDS):
     main.add_command(command)
