@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from yoyo import get_backend, read_migrations
 
-from mpesa_balance.database import connect
+from mpesa_balance.database import connect, describe
+from mpesa_balance.errors import DatabaseUnavailable
 
 MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
 
@@ -37,5 +39,24 @@ def migrate(database_url: str) -> list[str]:
             backend.connection.close()
 
 
+def waiting(database_url: str) -> list[str]:
+    """The names of the migrations that `migrate` would apply, in order. Raises DatabaseUnavailable.
+
+    It reads yoyo's ledger itself: asking yoyo would make the ledger where there is none.
+    """
+    with connect(database_url, "mpesa-balance-migrate") as connection:
+        try:
+            applied = {row["migration_id"] for row in connection.execute(_APPLIED)}
+        except psycopg.errors.UndefinedTable:
+            applied = set()
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(describe(error)) from error
+    known = read_migrations(str(MIGRATIONS))  # type: ignore[no-untyped-call]
+    return [migration.id for migration in known if migration.id not in applied]
+
+
 def _yoyo_url(database_url: str) -> str:
     return "postgresql+psycopg" + database_url[database_url.index(":") :]
+
+
+_APPLIED: Final = "SELECT migration_id FROM _yoyo_migration"

@@ -21,6 +21,9 @@ PURE = (
     "result_codes",
     "callback_urls",
     "deliveries",
+    "addresses",
+    "retries",
+    "daraja_request",
 )
 
 HEAVY = {"psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"}
@@ -68,9 +71,18 @@ def test_the_client_brings_celery_and_nothing_heavy() -> None:
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize(
-    "name", ["database", "queries", "attempts", "inbox", "outbox", "apps", "shortcodes", "history"]
+SPEAKS_SQL = sorted(
+    path.stem
+    for path in LIBRARY.glob("*.py")
+    if {"psycopg", "mpesa_balance.database.Connection"} & file_imports(path)
 )
+
+
+def test_every_room_with_tables_is_found() -> None:
+    assert {"database", "queries", "attempts", "line", "inbox", "breaker", "diagnosis"} <= set(SPEAKS_SQL)
+
+
+@pytest.mark.parametrize("name", SPEAKS_SQL)
 def test_what_speaks_sql_knows_neither_celery_nor_flask_itself(name: str) -> None:
     imported = {module.partition(".")[0] for module in file_imports(LIBRARY / f"{name}.py")}
     assert imported <= sys.stdlib_module_names | {"psycopg", "psycopg_pool", "mpesa_balance"}

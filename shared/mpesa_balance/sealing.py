@@ -39,20 +39,18 @@ class Sealer:
 
     def open(self, sealed: bytes, place: str) -> bytes:
         """What was sealed for `place`. Raises SealBroken, which never repeats any of the bytes."""
-        if len(sealed) < 2 or sealed[0] != _VERSION:
-            raise SealBroken(f"what stands at {place} is not a sealed envelope")
+        named = key_id(sealed, place)
         end = 2 + sealed[1]
-        key_id = sealed[2:end].decode("ascii", "replace")
-        key = self.keys.get(key_id)
+        key = self.keys.get(named)
         if key is None:
-            raise SealBroken(f"{place} is sealed with key {key_id!r}: add that key to SEALING_KEYS")
+            raise SealBroken(f"{place} is sealed with key {named!r}: add that key to SEALING_KEYS")
         nonce, ciphertext = sealed[end : end + _NONCE_BYTES], sealed[end + _NONCE_BYTES :]
         try:
             return key.decrypt(nonce, ciphertext, sealed[:end] + place.encode())
         except (InvalidTag, ValueError):
             raise SealBroken(
                 f"what stands at {place} does not open: SEALING_KEYS holds another key under the id "
-                f"{key_id!r}, or it was changed or moved there"
+                f"{named!r}, or it was changed or moved there"
             ) from None
 
     def seal_text(self, plain: str, place: str) -> bytes:
@@ -62,6 +60,16 @@ class Sealer:
     def open_text(self, sealed: bytes, place: str) -> str:
         """The text that was sealed for `place`."""
         return self.open(sealed, place).decode()
+
+
+def key_id(sealed: bytes, place: str) -> str:
+    """Which key an envelope, or its beginning up to the nonce, names.
+
+    Raises SealBroken, which says that what stands at `place` is no envelope.
+    """
+    if len(sealed) < 2 or sealed[0] != _VERSION:
+        raise SealBroken(f"what stands at {place} is not a sealed envelope")
+    return sealed[2 : 2 + sealed[1]].decode("ascii", "replace")
 
 
 def new_key() -> str:

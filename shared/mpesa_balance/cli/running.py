@@ -1,19 +1,15 @@
-"""Running things: the whole stack, the demo, the simulator, migrations, keys.
+"""Running things: the whole stack, the demo, the simulator, migrations, keys."""
 
-These start programs that live beside the library in a checkout or the image, not in the wheel.
-"""
-
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import click
 
 from mpesa_balance import logs
 from mpesa_balance.cli import output
+from mpesa_balance.cli.programs import program
 from mpesa_balance.errors import MpesaBalanceError
 from mpesa_balance.sealing import new_key
 from mpesa_balance.settings import Reader, load
@@ -50,7 +46,7 @@ def up(**options: Any) -> None:
 
     DATABASE_URL and BROKER_URL, where they are set, are used instead of the embedded servers.
     """
-    stack = _program("ops.stack.up")
+    stack = program("ops.stack.up")
     if not stack.up(stack.UpOptions(**options)):
         click.get_current_context().exit(1)
 
@@ -60,7 +56,7 @@ def up(**options: Any) -> None:
 @output.as_json
 def demo(state_dir: Path, json_output: bool) -> None:
     """Bring the system up, ask for one balance, print it and stop."""
-    _program("ops.demo").demo(state_dir, json_output=json_output)
+    program("ops.demo").demo(state_dir, json_output=json_output)
 
 
 def _setting(name: str, kind: Any, text: str) -> Callable[[FC], FC]:
@@ -98,15 +94,15 @@ def simulator(*, listed: bool, **options: Any) -> None:
     at /simulator/certificate.
     """
     if listed:
-        click.echo(_program("ops.simulator.page").page(), nl=False)
+        click.echo(program("ops.simulator.page").page(), nl=False)
         return
     logs.configure(load(Reader.log_level))
-    program = _program("ops.simulator.server")
+    simulating = program("ops.simulator.server")
     secrets = {name: os.environ.get(variable) for name, variable in _SIMULATOR_SECRETS.items()}
     given = {name: value for name, value in (options | secrets).items() if value is not None}
-    settings = program.SimulatorSettings(**given)
+    settings = simulating.SimulatorSettings(**given)
     try:
-        server = program.create_server(settings)
+        server = simulating.create_server(settings)
     except OSError as error:
         problem = f"{settings.host} port {settings.port} cannot be used ({error.strerror})"
         raise MpesaBalanceError(f"{problem}: choose another --host or --port") from error
@@ -118,7 +114,7 @@ def simulator(*, listed: bool, **options: Any) -> None:
 @output.as_json
 def migrate(json_output: bool) -> None:
     """Bring the database to the newest migration. Safe to run twice, and from two machines at once."""
-    applied = _program("ops.migrate").migrate(load(Reader.database_url))
+    applied = program("ops.migrate").migrate(load(Reader.database_url))
     sentence = f"Applied {', '.join(applied)}." if applied else "The database is up to date."
     output.report(sentence, {"applied": applied}, json_output)
 
@@ -134,16 +130,6 @@ def new(json_output: bool) -> None:
     """Print a fresh key: CALLBACK_KEYS takes it as it is, SEALING_KEYS as id:key."""
     key = new_key()
     output.report(key, {"key": key}, json_output)
-
-
-def _program(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        raise MpesaBalanceError(
-            f"this command needs {missing.name}: run it from a checkout after `make demo`, "
-            "which installs everything, or in the image"
-        ) from missing
 
 
 COMMANDS: Final[tuple[Any, ...]] = (up, demo, simulator, migrate, keys)
