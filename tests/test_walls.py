@@ -65,6 +65,11 @@ def test_a_pure_module_imports_the_standard_library_and_pure_modules_only(name: 
         )
 
 
+def test_what_reads_balances_brings_nothing_but_the_standard_library() -> None:
+    loaded = loaded_by("mpesa_balance")
+    assert not loaded & (HEAVY | {"celery", "kombu", "redis"})
+
+
 def test_the_client_brings_celery_and_nothing_heavy() -> None:
     loaded = loaded_by("mpesa_balance", "mpesa_balance.client")
     assert "celery" in loaded

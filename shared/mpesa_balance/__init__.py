@@ -1,11 +1,15 @@
 """Ask M-PESA (Safaricom Daraja) for account balances: what other services import."""
 
+from typing import TYPE_CHECKING, Any
+
 from mpesa_balance.balances import Account, Balance, parse_balance
-from mpesa_balance.client import BalanceClient
 from mpesa_balance.contract import BalanceAsk, request_id_for
 from mpesa_balance.errors import BrokerUnavailable, CallbackUnreadable, MpesaBalanceError, RequestRefused
 from mpesa_balance.results import Result, read_result
 from mpesa_balance.states import QueryState
+
+if TYPE_CHECKING:
+    from mpesa_balance.client import BalanceClient
 
 __all__ = [
     "Account",
@@ -22,3 +26,13 @@ __all__ = [
     "read_result",
     "request_id_for",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The client alone needs Celery, whose import takes a tenth of a second: reading a balance string,
+    # and most commands, do without.
+    if name != "BalanceClient":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mpesa_balance.client import BalanceClient
+
+    return BalanceClient

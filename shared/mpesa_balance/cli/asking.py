@@ -8,7 +8,6 @@ import click
 
 from mpesa_balance import history, shortcodes
 from mpesa_balance.cli import output
-from mpesa_balance.client import BalanceClient
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused, Unavailable
@@ -49,6 +48,9 @@ def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: 
         # A balance that is at hand needs nothing to be asked; whether one is, the worker finds out.
         if wrong and given["max_age"] is None:
             raise RequestRefused(wrong)
+    # Here and not above: Celery is slow to import, and every other command does without.
+    from mpesa_balance.client import BalanceClient
+
     with BalanceClient(broker.broker_url) as client:
         request_id = client.request_balance(shortcode, **given)
     if wait:
