@@ -3,12 +3,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
+FUZZ_SECONDS ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test e2e check clean
+.PHONY: help demo up test e2e fuzz check clean
 
 help: ## List what can be typed here
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -32,6 +33,11 @@ test: $(STAMP) ## Run the tests (under a minute)
 
 e2e: $(STAMP) ## Run the slow tests: whole stacks, started, killed and started again
 	@$(BIN)/python -m pytest -m slow
+
+fuzz: $(STAMP) ## Fuzz what reads foreign bytes, FUZZ_SECONDS (20) for each target
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz tests/unit
+	@for target in $$($(BIN)/python -m tests.fuzz); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
 
 check: $(STAMP) ## Lint, format check and strict types
 	@$(BIN)/ruff check .

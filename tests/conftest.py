@@ -45,7 +45,8 @@ for name in ("DATABASE_URL", "BROKER_URL", "SEALING_KEYS", "CALLBACK_KEYS", "CAL
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 hypothesis.settings.register_profile("house", deadline=None)
-hypothesis.settings.load_profile("house")
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=3000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 SHORTCODE = "600000"
 

@@ -19,6 +19,9 @@ from tests.fakes import eventually
 
 COMMAND = (sys.executable, "-m", "mpesa_balance.cli")
 
+#: Tests ask for the same shortcode again at once.
+AT_ONCE = {"MINIMUM_INTERVAL_SECONDS": "0"}
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -92,7 +95,7 @@ def start(state_dir: Path, *arguments: str, environment: Mapping[str, str] | Non
     with (state_dir / "up.log").open("ab") as log:
         process = subprocess.Popen(
             (*COMMAND, "up", "--state-dir", str(state_dir), *arguments),
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **AT_ONCE, **(environment or {})},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

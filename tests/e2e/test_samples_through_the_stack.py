@@ -37,8 +37,8 @@ ASKED = [*ANSWERS, *ERRORS, *TOKENS, *RESULTS, *TIMEOUTS, *GARBAGE]
 #: These are looked at elsewhere: what we send, who may send to us, what we answer.
 ELSEWHERE = ("request/", "transport/", "replies/")
 
-#: What is retried waits long enough to be seen waiting; nothing is refused for having come too soon.
-SETTINGS = {"RETRY_BACKOFF_SECONDS": "300", "MINIMUM_INTERVAL_SECONDS": "0"}
+#: What is retried waits long enough to be seen waiting.
+SETTINGS = {"RETRY_BACKOFF_SECONDS": "300"}
 
 
 def number(name: str) -> str:

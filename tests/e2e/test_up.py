@@ -175,6 +175,9 @@ def test_a_wrong_initiators_password_is_acknowledged_and_then_refused_with_2001(
     finally:
         right = stack.env["SIMULATOR_INITIATOR_PASSWORD"]
         assert stack.command(*add, MPESA_INITIATOR_PASSWORD=right).returncode == 0
+        suspended = stack.command("query", "600000")
+        assert stack.command("shortcodes", "resume", "600000").returncode == 0
+    assert (suspended.returncode, "is suspended" in suspended.stderr) == (5, True)
     assert (answer["state"], answer["result_code"]) == ("failed", "2001")
     happened = [event["what"] for event in status(stack, answer["query_id"])["timeline"]]
     assert happened.index("acknowledged") < happened.index("failed")
