@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from mpesa_balance import diagnosis, passwords, shortcodes
+from mpesa_balance import passwords, shortcodes
 from mpesa_balance.apps import PRODUCTION, SANDBOX
 from mpesa_balance.cli.output import moment
 from mpesa_balance.daraja_request import IDENTIFIER_TYPES
 from mpesa_balance.diagnosis import RegisteredShortcode
-from mpesa_balance.passwords import PASSWORD_LIFETIME_DAYS, PASSWORD_WARNING_DAYS
+from mpesa_balance.passwords import PASSWORD_LIFETIME_DAYS
 from mpesa_balance.shortcodes import PASSWORD, Shortcode
 from ops.doctor import commands, troubles
 from ops.doctor.patient import Patient
@@ -56,12 +56,12 @@ def password_age(patient: Patient, entry: RegisteredShortcode) -> list[Opinion]:
     """Whether the password, or the one in a ready-made credential, is about to run out."""
     with patient.reading() as connection:
         opened = shortcodes.named(connection, patient.sealer, entry.shortcode)
-        now = diagnosis.server(connection).now
-    days = passwords.age(opened, now).days
+    days = opened.password_age_days or 0
     found = f"its password was registered {days} days ago; M-PESA's live {PASSWORD_LIFETIME_DAYS} days"
-    if days < PASSWORD_WARNING_DAYS:
+    outlook = passwords.outlook(days)
+    if outlook == passwords.FRESH:
         return [ok(found)]
-    said = error if days >= PASSWORD_LIFETIME_DAYS else warning
+    said = error if outlook == passwords.EXPIRED else warning
     return [said(found, f"{_ANOTHER}, then {_replacement(opened, entry)}")]
 
 

@@ -1,24 +1,24 @@
 """How old the initiators' passwords are: M-PESA lets them live for 90 days."""
 
-from datetime import datetime, timedelta
 from typing import Final
 
 from mpesa_balance import outbox
 from mpesa_balance.database import Connection
-from mpesa_balance.shortcodes import Shortcode
 
 #: How long an initiator's password lives, and from when on its age is told, in days (Daraja's FAQ).
 PASSWORD_LIFETIME_DAYS: Final = 90
 PASSWORD_WARNING_DAYS: Final = 76
 
+FRESH: Final = "fresh"
+AGEING: Final = "ageing"
+EXPIRED: Final = "expired"
 
-def age(entry: Shortcode, now: datetime) -> timedelta:
-    """How long ago the credential was registered, `now` by the database clock that stamped it.
 
-    The password behind it may have been set on the M-PESA portal earlier: this is the least age. A
-    ready-made security credential ages with the password in it. Nothing that is yet to be stored is old.
-    """
-    return now - (entry.credential_set_at or now)
+def outlook(days: int) -> str:
+    """What a password's age in days means: "fresh", "ageing" or "expired"."""
+    if days >= PASSWORD_LIFETIME_DAYS:
+        return EXPIRED
+    return AGEING if days >= PASSWORD_WARNING_DAYS else FRESH
 
 
 def tell_of_old_passwords(connection: Connection) -> list[str]:

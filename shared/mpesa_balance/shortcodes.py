@@ -29,6 +29,8 @@ class Shortcode:
     credential_kind: str
     credential: str = field(repr=False)
     credential_set_at: datetime | None = None
+    #: By the database clock. The password behind it may be older: this is the least.
+    password_age_days: int | None = None
     suspended_at: datetime | None = None
     suspended_because: str | None = None
 
@@ -130,7 +132,8 @@ _REPLACE: Final = """
 
 _SHORTCODES: Final = """
     SELECT shortcode, app, identifier_type, initiator, credential_kind, credential,
-           credential_set_at, suspended_at, suspended_because
+           credential_set_at, extract(day FROM now() - credential_set_at)::int AS password_age_days,
+           suspended_at, suspended_because
     FROM shortcodes WHERE shortcode = coalesce(%(shortcode)s, shortcode) ORDER BY shortcode
 """
 

@@ -9,14 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from mpesa_balance import breaker, passwords
+from mpesa_balance import breaker
 from mpesa_balance import queries as query_verbs
 from mpesa_balance import shortcodes as registry
 from mpesa_balance.callback_urls import TIMEOUT
 from mpesa_balance.diagnosis import RegisteredShortcode
 from mpesa_balance.errors import NotFound
 from mpesa_balance.queries import Ending
-from mpesa_balance.shortcodes import SECURITY_CREDENTIAL, Shortcode
+from mpesa_balance.shortcodes import SECURITY_CREDENTIAL
 from ops.doctor import queries, shortcodes, troubles
 from ops.doctor.patient import Patient
 from ops.doctor.verdicts import Opinion
@@ -146,21 +146,6 @@ def test_a_password_is_a_warning_from_day_76_and_an_error_from_day_90(
         assert f"{days} days ago" in said
     assert "shortcodes add 600000 --app app --initiator testapi --identifier-type 4 --replace" in said
     assert ("--security-credential-file" in said) == (kind == "security_credential")
-
-
-def test_the_age_of_a_password_is_counted_from_its_registration() -> None:
-    now = datetime(2026, 11, 22, tzinfo=UTC)
-    entry = Shortcode(
-        shortcode=SHORTCODE,
-        app="app",
-        identifier_type=4,
-        initiator="testapi",
-        credential_kind="password",
-        credential="x",
-        credential_set_at=now - timedelta(days=76),
-    )
-    assert passwords.age(entry, now) == timedelta(days=passwords.PASSWORD_WARNING_DAYS)
-    assert passwords.age(replace(entry, credential_set_at=None), now) == timedelta(0)
 
 
 def test_a_plain_password_has_nothing_that_daraja_says_to_avoid(patient: Patient) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpesa_balance import shortcodes
+from mpesa_balance import passwords, shortcodes
 from tests.conftest import SHORTCODE
 from tests.integration.answers import rows
 from worker.house import House
@@ -62,3 +62,14 @@ def test_the_notice_says_what_to_do_and_nothing_of_the_password(house: House) ->
     (notice,) = rows(house, "SELECT message FROM outbox")
     assert "shortcodes add --replace" in notice["message"]
     assert "Pa55word" not in notice["message"]
+
+
+def test_what_an_age_means_is_the_same_for_the_list_the_doctor_and_the_notices() -> None:
+    found = [passwords.outlook(days) for days in (0, 75, 76, 89, 90, 400)]
+    assert found == ["fresh", "fresh", "ageing", "ageing", "expired", "expired"]
+
+
+def test_the_age_of_a_registered_password_is_read_with_its_shortcode(house: House) -> None:
+    let_pass(house, 76.5)
+    with house.database.transaction() as connection:
+        assert shortcodes.named(connection, house.database.sealer, SHORTCODE).password_age_days == 76

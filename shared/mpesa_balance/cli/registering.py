@@ -1,19 +1,16 @@
 """Who is asked: apps and shortcodes. Secrets come from a prompt, a file or the environment."""
 
-import os
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from mpesa_balance import apps, breaker, shortcodes
+from mpesa_balance import apps, breaker, passwords, shortcodes
 from mpesa_balance.apps import BASE_URLS, DEFAULT_RATE, App
-from mpesa_balance.cli import output
+from mpesa_balance.cli import output, prompting
 from mpesa_balance.daraja_request import IDENTIFIER_TYPES
 from mpesa_balance.database import Database
-from mpesa_balance.errors import RequestRefused
 from mpesa_balance.settings import Reader, load
 from mpesa_balance.shortcodes import Shortcode
 
@@ -58,8 +55,8 @@ def add_app(
         environment=environment,
         base_url=base_url or BASE_URLS[environment],
         certificate=certificate.read_bytes() if certificate else None,
-        consumer_key=_secret("MPESA_CONSUMER_KEY", "Consumer key", consumer_key_file),
-        consumer_secret=_secret("MPESA_CONSUMER_SECRET", "Consumer secret", consumer_secret_file),
+        consumer_key=prompting.secret("MPESA_CONSUMER_KEY", "Consumer key", consumer_key_file),
+        consumer_secret=prompting.secret("MPESA_CONSUMER_SECRET", "Consumer secret", consumer_secret_file),
         requests_per_second=Decimal(str(requests_per_second)),
     )
     database = _database()
@@ -116,10 +113,10 @@ def add_shortcode(
     """Register SHORTCODE with the initiator who asks in its name."""
     if security_credential_file is not None:
         kind = shortcodes.SECURITY_CREDENTIAL
-        credential = _secret("", "Security credential", security_credential_file)
+        credential = prompting.secret("", "Security credential", security_credential_file)
     else:
         kind = shortcodes.PASSWORD
-        credential = _secret("MPESA_INITIATOR_PASSWORD", "Initiator's password", password_file)
+        credential = prompting.secret("MPESA_INITIATOR_PASSWORD", "Initiator's password", password_file)
     entry = Shortcode(
         shortcode=shortcode,
         app=app,
@@ -150,11 +147,13 @@ def list_shortcodes(json_output: bool) -> None:
             IDENTIFIER_TYPES[entry.identifier_type],
             entry.app,
             entry.initiator,
+            _password(entry.password_age_days or 0),
             entry.suspended_because or "",
         )
         for entry in found
     ]
-    output.write_table(("Shortcode", "Type", "App", "Initiator", "Suspended because"), rows)
+    columns = ("Shortcode", "Type", "App", "Initiator", "Password", "Suspended because")
+    output.write_table(columns, rows)
 
 
 @shortcodes_group.command("show")
@@ -193,6 +192,10 @@ def resume_shortcode(shortcode: str, json_output: bool) -> None:
     _report(f"Shortcode {shortcode} is resumed.", shortcode, json_output)
 
 
+def _password(days: int) -> str:
+    return f"{days} days, {passwords.outlook(days)}"
+
+
 def _app_document(app: App) -> dict[str, str]:
     return {
         "name": app.name,
@@ -219,23 +222,9 @@ def _document(entry: Shortcode) -> dict[str, Any]:
         "initiator": entry.initiator,
         "credential_kind": entry.credential_kind,
         **{name: instant and instant.isoformat() for name, instant in instants.items()},
+        "password_age_days": entry.password_age_days,
         "suspended_because": entry.suspended_because,
     }
-
-
-def _secret(variable: str, label: str, file: Path | None) -> str:
-    """A secret from a file, the environment or a prompt; never from an argument, where `ps` shows it."""
-    try:
-        given = file.read_text().strip() if file else os.environ.get(variable, "")
-    except UnicodeDecodeError:
-        raise RequestRefused([f"{file} is no text: put the {label.lower()} alone into it"]) from None
-    if not given and file is None and sys.stdin.isatty():
-        given = click.prompt(label, hide_input=True, err=True)
-    if not given:
-        raise RequestRefused(
-            [f"{label} is empty: give it with a -file option, in the environment or at the prompt"]
-        )
-    return given
 
 
 def _database() -> Database:
