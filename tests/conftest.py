@@ -244,17 +244,21 @@ def register(database: Database, daraja_url: str, environment: str = "sandbox") 
         # No test waits for its turn unless turns are what it is about.
         requests_per_second=Decimal(1000),
     )
-    entry = Shortcode(
-        shortcode=SHORTCODE,
-        app="app",
+    with database.transaction() as connection:
+        apps.add(connection, database.sealer, app)
+        shortcodes.add(connection, database.sealer, entry_of())
+
+
+def entry_of(shortcode: str = SHORTCODE, app: str = "app", password: str = "Pa55word") -> Shortcode:
+    """A shortcode as a person would register it."""
+    return Shortcode(
+        shortcode=shortcode,
+        app=app,
         identifier_type=4,
         initiator="testapi",
         credential_kind=shortcodes.PASSWORD,
-        credential="Pa55word",
+        credential=password,
     )
-    with database.transaction() as connection:
-        apps.add(connection, database.sealer, app)
-        shortcodes.add(connection, database.sealer, entry)
 
 
 def open_query(database: Database, deadline: int = 600) -> UUID:

@@ -20,9 +20,8 @@ from mpesa_balance.database import Database
 from mpesa_balance.history import Standing
 from mpesa_balance.sealing import parse_sealer
 from mpesa_balance.settings import DatabaseSettings
-from mpesa_balance.shortcodes import Shortcode
 from tests import samples
-from tests.conftest import private_folder
+from tests.conftest import entry_of, private_folder
 from tests.e2e.running import Stack, running
 from tests.fakes import FakeDaraja, Reply, Script, eventually, fake_daraja, json_reply
 
@@ -141,14 +140,7 @@ def register(database: Database, daraja: FakeDaraja, name: str) -> None:
         daraja.token_scripts[number(name)] = json_reply(samples.document(name))
     elif name in TOKENS:
         daraja.token_scripts[number(name)] = sampled_reply(name)
-    entry = Shortcode(
-        shortcode=number(name),
-        app=app.name,
-        identifier_type=4,
-        initiator="testapi",
-        credential_kind=shortcodes.PASSWORD,
-        credential="Pa55word",
-    )
+    entry = entry_of(number(name), app.name)
     with database.transaction() as connection:
         apps.add(connection, database.sealer, app)
         shortcodes.add(connection, database.sealer, entry)

@@ -13,9 +13,8 @@ from mpesa_balance.apps import App
 from mpesa_balance.database import Database
 from mpesa_balance.sealing import parse_sealer
 from mpesa_balance.settings import DatabaseSettings
-from mpesa_balance.shortcodes import Shortcode
 from ops.simulator.scenarios import BY_NAME, SCENARIOS, Scenario
-from tests.conftest import private_folder
+from tests.conftest import entry_of, private_folder
 from tests.e2e.running import Stack, running
 from tests.fakes import eventually
 
@@ -115,14 +114,7 @@ def register(database: Database, stack: Stack, numbers: list[str], rate: int) ->
     with database.transaction() as connection:
         apps.add(connection, database.sealer, app)
         for number in numbers:
-            entry = Shortcode(
-                shortcode=number,
-                app="played",
-                identifier_type=4,
-                initiator="testapi",
-                credential_kind=shortcodes.PASSWORD,
-                credential=stack.env["SIMULATOR_INITIATOR_PASSWORD"],
-            )
+            entry = entry_of(number, "played", stack.env["SIMULATOR_INITIATOR_PASSWORD"])
             shortcodes.add(connection, database.sealer, entry, replace=True)
 
 

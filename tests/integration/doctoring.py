@@ -1,32 +1,11 @@
 """An installation of the test's own servers, as the doctor finds it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from uuid import uuid4
+from collections.abc import Mapping
 
-import psycopg
 import pytest
 
 from mpesa_balance.settings import WorkerSettings
 from ops.doctor.verdicts import Opinion
-from tests.conftest import Postgres
-
-
-@contextmanager
-def shared_database(postgres: Postgres) -> Iterator[str]:
-    """One database for a whole module of tests: making one for each takes longer than the tests do."""
-    name = f"doctor_{uuid4().hex}"
-    postgres.create(name, "template_house")
-    yield postgres.url(name)
-    postgres.drop(name)
-
-
-def emptied(database_url: str) -> str:
-    """The same database with nothing registered and nothing recorded."""
-    with psycopg.connect(database_url) as connection:
-        connection.execute("TRUNCATE daraja_apps, callbacks CASCADE")
-        connection.execute("TRUNCATE balance_requests")
-    return database_url
 
 
 def set_environment(

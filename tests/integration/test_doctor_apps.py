@@ -1,6 +1,5 @@
 """What the doctor says of sealing keys and of Daraja apps: their hosts, certificates and tokens."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,31 +16,13 @@ from ops.doctor import daraja as doctor
 from ops.doctor import keys as sealing_keys
 from ops.doctor.patient import Patient
 from ops.simulator.keys import KeyPair
-from tests.conftest import Postgres, open_query
+from tests.conftest import open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
 from tests.integration.answers import begin, record, rows, success
-from tests.integration.doctoring import emptied, only, set_environment, shared_database, verdicts
+from tests.integration.doctoring import only, verdicts
 from worker.house import House
 
 APP = RegisteredApp(name="app", environment="sandbox", base_url=BASE_URLS["sandbox"], certificate=None)
-
-
-@pytest.fixture(scope="module")
-def shared(postgres: Postgres) -> Iterator[str]:
-    with shared_database(postgres) as url:
-        yield url
-
-
-@pytest.fixture
-def database_url(shared: str) -> str:
-    return emptied(shared)
-
-
-@pytest.fixture
-def patient(house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> Iterator[Patient]:
-    set_environment(monkeypatch, house.settings, keys)
-    with Patient() as looked_at:
-        yield looked_at
 
 
 def other_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """What the doctor says of each shortcode, and the four troubles that people search for by name."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,34 +21,16 @@ from ops.doctor import queries, shortcodes, troubles
 from ops.doctor.patient import Patient
 from ops.doctor.verdicts import Opinion
 from tests import samples
-from tests.conftest import SHORTCODE, Postgres, open_query
+from tests.conftest import SHORTCODE, open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
 from tests.integration.answers import begin, failure, record, rows, success
-from tests.integration.doctoring import emptied, only, set_environment, shared_database, verdicts
+from tests.integration.doctoring import only, verdicts
 from worker.house import House
 from worker.submission import submit
 
 Examine = Callable[[Patient, RegisteredShortcode], list[Opinion]]
 
 ZEROS = "Working Account|KES|0.00|0.00|0.00|0.00&Utility Account|KES|0.00|0.00|0.00|0.00"
-
-
-@pytest.fixture(scope="module")
-def shared(postgres: Postgres) -> Iterator[str]:
-    with shared_database(postgres) as url:
-        yield url
-
-
-@pytest.fixture
-def database_url(shared: str) -> str:
-    return emptied(shared)
-
-
-@pytest.fixture
-def patient(house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> Iterator[Patient]:
-    set_environment(monkeypatch, house.settings, keys)
-    with Patient() as looked_at:
-        yield looked_at
 
 
 def say(check: Examine, patient: Patient, verdict: str) -> str:
