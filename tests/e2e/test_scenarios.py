@@ -198,3 +198,15 @@ def test_no_credential_that_was_echoed_is_kept_or_logged(played: Played) -> None
     assert b'"SecurityCredential"' in payload
     assert b"[removed]" in payload
     assert played.stack.env["SIMULATOR_INITIATOR_PASSWORD"] not in played.stack.log
+
+
+def test_the_breaker_keeps_a_wrong_password_from_locking_the_initiator(played: Played) -> None:
+    """The simulator locks at the third wrong password in a row, as M-PESA does; it never sees it."""
+    add = ("shortcodes", "add", "690000", "--app", "played", "--initiator", "testapi")
+    assert played.stack.command(*add, MPESA_INITIATOR_PASSWORD="wrong").returncode == 0
+    codes = [played.stack.command("query", "690000", "--wait", "--force").returncode for _ in range(5)]
+    assert codes == [3, 5, 5, 5, 5]
+    ledger = requests.get(f"{played.stack.env['DARAJA_URL']}/simulator/ledger?after=0", timeout=5).json()
+    sent = [entry for entry in ledger["entries"] if entry["kind"] == "query"]
+    assert [entry["shortcode"] for entry in sent].count("690000") == 1
+    assert played.stack.query("--force")["state"] == "completed"

@@ -24,6 +24,18 @@ def test_a_request_is_on_its_queue_under_its_id(broker_url: str) -> None:
     }
 
 
+def test_how_old_an_answer_may_be_and_whether_to_ask_even_so_travel_with_the_request(
+    broker_url: str,
+) -> None:
+    with BalanceClient(broker_url) as client:
+        client.request_balance("600000", max_age=0)
+        client.request_balance("600000", force=True)
+    queue = redis.Redis.from_url(broker_url)
+    bodies = [json.loads(raw)["body"] for raw in reversed(queue.lrange("mpesa-requests", 0, -1))]
+    sent = [json.loads(base64.b64decode(body))[1] for body in bodies]
+    assert [(one.get("max_age"), one.get("force")) for one in sent] == [(0, None), (None, True)]
+
+
 def test_one_key_gives_one_id(broker_url: str) -> None:
     with BalanceClient(broker_url) as client:
         asked = {client.request_balance("600000", idempotency_key="k") for _ in range(2)}

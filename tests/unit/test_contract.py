@@ -34,6 +34,12 @@ def test_only_the_shortcode_must_be_given() -> None:
     }
 
 
+def test_what_was_not_asked_for_is_not_sent() -> None:
+    """A worker of an earlier version refuses arguments that it does not know."""
+    assert BalanceAsk(shortcode="600000").message().keys() == {"shortcode", "remarks"}
+    assert BalanceAsk(shortcode="600000", max_age=0, force=True).message().keys() > {"max_age", "force"}
+
+
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     said = violations(shortcode=600000, remarks="x", idempotency_key="", requested_by="a\x00b", amount=1)
     assert [sentence.split()[0] for sentence in said] == [
