@@ -24,6 +24,8 @@ PURE = (
     "addresses",
     "retries",
     "daraja_request",
+    "redaction",
+    "texts",
 )
 
 HEAVY = {"psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"}

@@ -10,8 +10,8 @@ from mpesa_balance.addresses import AddressPolicy, is_known
 from mpesa_balance.callback_urls import payload_digest
 from mpesa_balance.deliveries import Delivery, delivery_place
 from mpesa_balance.errors import CallbackRejected
+from mpesa_balance.redaction import without_credentials
 from mpesa_balance.settings import CallbackSettings
-from webhooks.redaction import without_credentials
 
 #: Real callbacks are 1 to 2 KiB; a body may be this long, however it is transferred.
 LONGEST_BODY: Final = 64 * 1024

@@ -12,7 +12,9 @@ from mpesa_balance.errors import (
     DarajaTokenInvalid,
     DarajaUnavailable,
 )
+from mpesa_balance.redaction import without_credentials
 from mpesa_balance.result_codes import Action, row_for
+from mpesa_balance.texts import printable
 
 _FAULTS: Final[dict[Action, type[DarajaError]]] = {
     Action.MINT_TOKEN: DarajaTokenInvalid,
@@ -22,6 +24,10 @@ _FAULTS: Final[dict[Action, type[DarajaError]]] = {
     Action.REFUSE_APP: AppRefused,
     Action.SUSPEND: CredentialsRefused,
 }
+
+
+#: What Daraja says is a line; what is longer is cut.
+_LONGEST_TEXT: Final = 1024
 
 
 def fault(status: int, document: dict[str, Any] | None) -> DarajaError:
@@ -63,7 +69,11 @@ def _description(document: dict[str, Any] | None) -> str:
 
 
 def text_of(value: Any) -> str | None:
-    """A short printable text out of whatever stands in Daraja's JSON; None for nothing."""
+    """A short printable text out of whatever stands in Daraja's JSON; None for nothing.
+
+    A text that repeats our request is kept without its credential.
+    """
     if value is None or isinstance(value, dict | list | bool):
         return None
-    return "".join(c for c in str(value).strip()[:1024] if c.isprintable()) or None
+    said = str(value).strip()[:_LONGEST_TEXT].encode("utf-8", "replace")
+    return printable(without_credentials(said).decode()) or None

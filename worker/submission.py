@@ -23,10 +23,12 @@ from mpesa_balance.errors import (
     DarajaTokenInvalid,
     DarajaUnclear,
     DatabaseUnavailable,
+    SealBroken,
     Unavailable,
 )
 from mpesa_balance.queries import Ending
 from mpesa_balance.result_codes import Action, advice_for
+from mpesa_balance.shortcodes import Shortcode
 from worker.answers import Acknowledgement
 from worker.credentials import security_credential
 from worker.house import House
@@ -38,7 +40,10 @@ logger = logging.getLogger(__name__)
 _AFTER_OUR_FAULT: Final = 5
 
 #: What came back, or what of ours kept us from asking.
-Outcome = Acknowledgement | DarajaError | Unavailable
+Outcome = Acknowledgement | DarajaError | Unavailable | SealBroken
+
+#: How soon a query is looked at again whose credential cannot be opened: a person must act first.
+_AFTER_BROKEN_SEAL: Final = 60
 
 
 def submit(house: House, query_id: UUID) -> None:
@@ -83,8 +88,10 @@ def _token(house: House, app: App) -> str | DarajaError | Unavailable:
 def _ask(house: House, attempt: Attempt, token: str) -> Outcome:
     """Daraja's answer as a value, with one fresh token where the shared one was not accepted."""
     turn = Turn(house.database, attempt)
+    if isinstance(attempt.entry, SealBroken):
+        return attempt.entry
     try:
-        body = _request_body(house, attempt)
+        body = _request_body(house, attempt, attempt.entry)
         turn.come()
         try:
             return house.daraja.ask(attempt.app, token, body)
@@ -105,14 +112,14 @@ def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
         house.ring(waiting)
 
 
-def _request_body(house: House, attempt: Attempt) -> dict[str, str]:
+def _request_body(house: House, attempt: Attempt, entry: Shortcode) -> dict[str, str]:
     """What is sent. Raises DarajaRefused where Daraja would refuse it, with everything that is wrong."""
     urls = house.settings.callbacks.signer.urls(house.settings.callback_base_url, attempt.id)
     request = DarajaRequest(
-        initiator=attempt.shortcode.initiator,
-        security_credential=security_credential(attempt.shortcode, attempt.app),
-        party_a=attempt.shortcode.shortcode,
-        identifier_type=attempt.shortcode.identifier_type,
+        initiator=entry.initiator,
+        security_credential=security_credential(entry, attempt.app),
+        party_a=entry.shortcode,
+        identifier_type=entry.identifier_type,
         remarks=attempt.remarks,
         result_url=urls[RESULT],
         queue_timeout_url=urls[TIMEOUT],
@@ -144,7 +151,8 @@ class _Recorder:
             self._try_again(outcome)
         else:
             # Nothing was sent, and that was our fault: it counts for nothing and fails no query.
-            attempts.withdraw(self.connection, self.attempt.id, _AFTER_OUR_FAULT)
+            wait = _AFTER_BROKEN_SEAL if isinstance(outcome, SealBroken) else _AFTER_OUR_FAULT
+            attempts.withdraw(self.connection, self.attempt.id, wait)
             logger.warning("query %s was not submitted: %s", self.attempt.query_id, outcome)
 
     def _acknowledged(self, taken: Acknowledgement) -> None:
@@ -186,7 +194,8 @@ class _Recorder:
         )
         queries.fail(self.connection, self.attempt.query_id, ending)
         if isinstance(error, CredentialsRefused):
-            because = f"Daraja said {error.code}, {error}. {advice_for(error.code, str(error))}"
+            advice = advice_for(error.code, str(error))
+            because = f"Daraja said {error.code or 'no code'}, {error}. {advice}"
             breaker.suspend_after(self.connection, self.attempt.id, because)
         elif isinstance(error, AppRefused):
             outbox.add(self.connection, outbox.APP_REFUSED, str(error), self.attempt.query_id)

@@ -5,6 +5,7 @@ import time
 from mpesa_balance import line
 from mpesa_balance.attempts import Attempt
 from mpesa_balance.database import Database
+from mpesa_balance.errors import Unavailable
 from mpesa_balance.line import SPACING
 
 
@@ -19,12 +20,20 @@ class Turn:
     def come(self) -> None:
         """Wait for the slot. One that has passed, or was used before, is replaced by the next one.
 
+        Raises Unavailable where that is too far off: then the query goes back into the line.
+
         What comes late would be sent together with what has the slots after it: a token that was
         minted first makes all that waited for it ready at the same moment.
         """
         margin = (SPACING - 1) / float(self._app.requests_per_second)
         if time.monotonic() > self._slot + margin:
-            with self._database.transaction() as connection:
-                self._slot = time.monotonic() + line.take_slot(connection, self._app.name)
+            self._slot = time.monotonic() + self._next()
         time.sleep(max(self._slot - time.monotonic(), 0))
         self._slot = float("-inf")
+
+    def _next(self) -> float:
+        with self._database.transaction() as connection:
+            wait = line.take_slot(connection, self._app.name)
+        if wait is None:
+            raise Unavailable(f"the next slot of app {self._app.name} is too far off")
+        return wait

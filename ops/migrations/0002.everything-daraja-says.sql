@@ -30,7 +30,8 @@ ALTER TABLE balance_requests
     ADD COLUMN next_possible_at timestamptz;
 COMMENT ON COLUMN balance_requests.answered_by IS 'opened: a query of its own; joined: the one in flight; reused: a balance young enough; too_soon: the balance at hand.';
 UPDATE balance_requests SET answered_by = 'opened' WHERE query_id IS NOT NULL;
-ALTER TABLE balance_requests ADD CHECK ((answered_by IS NULL) = (query_id IS NULL));
+-- A worker that is not up to date yet says nothing of it.
+ALTER TABLE balance_requests ADD CHECK (answered_by IS NULL OR query_id IS NOT NULL);
 
 ALTER TABLE callbacks ADD COLUMN flagged boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN callbacks.flagged IS 'Its sender is none of the addresses that Safaricom is known to send from.';

@@ -130,7 +130,10 @@ _REPLACE: Final = """
     ON CONFLICT (name) DO UPDATE SET
         environment = excluded.environment, base_url = excluded.base_url,
         certificate = excluded.certificate, consumer_key = excluded.consumer_key,
-        consumer_secret = excluded.consumer_secret, requests_per_second = excluded.requests_per_second
+        consumer_secret = excluded.consumer_secret, requests_per_second = excluded.requests_per_second,
+        -- A rate that was wrong has put the next slot in the wrong place.
+        next_slot_at = CASE daraja_apps.requests_per_second WHEN excluded.requests_per_second
+                       THEN daraja_apps.next_slot_at ELSE '-infinity' END
 """
 
 _APPS: Final = """

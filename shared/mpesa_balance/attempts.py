@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 from mpesa_balance import shortcodes
 from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
-from mpesa_balance.line import SPACING
+from mpesa_balance.errors import SealBroken
+from mpesa_balance.line import LEAST_WAIT, MOST_WAIT, SPACING
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.shortcodes import Shortcode
 
@@ -16,12 +17,8 @@ NOT_TAKEN: Final = "not_taken"
 REFUSED: Final = "refused"
 UNKNOWN: Final = "unknown"
 
-#: How many attempts of one query Daraja may have taken without a word. The query only reads.
+#: How many attempts of one query Daraja may have taken without ending it. The query only reads.
 MOST_UNANSWERED: Final = 3
-
-#: For how long a worker holds an attempt until its slot comes, in seconds; what is farther off waits
-#: in Postgres, so that a slow app does not keep all workers waiting.
-LONGEST_WAIT: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +30,8 @@ class Attempt:
     query_id: UUID
     remarks: str
     wait: float
-    shortcode: Shortcode
+    #: Who asks, or why his credential cannot be opened.
+    entry: Shortcode | SealBroken
     app: App
 
 
@@ -75,7 +73,8 @@ def begin(
         "attempt_id": attempt_id,
         "grace": grace_seconds,
         "most": MOST_UNANSWERED,
-        "longest_wait": LONGEST_WAIT,
+        "least_wait": LEAST_WAIT,
+        "most_wait": MOST_WAIT,
         "spacing": SPACING,
     }
     connection.execute(_LOCK_APP, row)
@@ -83,16 +82,26 @@ def begin(
     if begun is None:
         connection.execute(_BELL_WAS_HEARD, row)
         return None
-    entry = shortcodes.named(connection, sealer, begun["shortcode"])
+    if begun["query_id"] != query_id:
+        # Its own bell has served another, so it must be rung once more.
+        connection.execute(_BELL_WAS_HEARD, row)
     return Attempt(
         id=attempt_id,
         number=begun["number"],
         query_id=begun["query_id"],
         remarks=begun["remarks"],
         wait=begun["wait"],
-        shortcode=entry,
+        entry=_entry(connection, sealer, begun["shortcode"]),
         app=app,
     )
+
+
+def _entry(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode | SealBroken:
+    # A value and no error: one credential that does not open must not hold up the line behind it.
+    try:
+        return shortcodes.held(connection, sealer, shortcode)
+    except SealBroken as broken:
+        return broken
 
 
 def answer(connection: Connection, attempt_id: UUID, given: Answer) -> None:
@@ -152,13 +161,14 @@ _BEGIN: Final = """
     WITH app AS (
         SELECT name, next_slot_at FROM daraja_apps
         WHERE name = %(app)s
-          AND next_slot_at <= clock_timestamp() + make_interval(secs => %(longest_wait)s)
+          AND next_slot_at <= clock_timestamp() + make_interval(secs => least(
+              greatest(%(least_wait)s, 2 * %(spacing)s / requests_per_second), %(most_wait)s)::float)
     ), first AS (
         SELECT q.id FROM app JOIN shortcodes s ON s.app = app.name JOIN balance_queries q USING (shortcode)
         WHERE q.state = 'pending' AND q.next_attempt_at <= statement_timestamp()
           AND q.deadline_at > statement_timestamp() AND s.suspended_at IS NULL
           AND (SELECT count(*) FROM submission_attempts a
-               WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown')) < %(most)s
+               WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown', 'acknowledged')) < %(most)s
         ORDER BY q.created_at, q.id LIMIT 1 FOR UPDATE OF q SKIP LOCKED
     ), taken AS (
         UPDATE balance_queries q SET
@@ -175,8 +185,8 @@ _BEGIN: Final = """
         UPDATE submission_attempts a SET state = 'unknown' FROM taken
         WHERE a.query_id = taken.id AND a.state = 'sending'
     ), begun AS (
-        INSERT INTO submission_attempts (id, query_id, number)
-        SELECT %(attempt_id)s, id, attempts FROM taken
+        INSERT INTO submission_attempts (id, query_id, number, sent_at)
+        SELECT %(attempt_id)s, id, attempts, clock_timestamp() FROM taken
     )
     SELECT id AS query_id, attempts AS number, shortcode, remarks,
            extract(epoch FROM wait)::float AS wait

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 from mpesa_balance.errors import CallbackUnreadable
+from mpesa_balance.texts import printable
 
 MISSING_AMOUNTS: Final = "missing_amounts"
 UNREADABLE_AMOUNT: Final = "unreadable_amount"
@@ -76,8 +77,9 @@ def parse_balance(text: str) -> Balance:
     """Read Daraja's AccountBalance value. Raises CallbackUnreadable where it holds no amount."""
     accounts: list[Account] = []
     warnings: list[str] = []
-    for segment in text.split("&"):
-        parts = [" ".join(part.split()) for part in segment.split("|")]
+    # Some senders write the value as HTML would have it.
+    for segment in text.replace("&amp;", "&").split("&"):
+        parts = [printable(" ".join(part.split())) for part in segment.split("|")]
         if any(parts):
             accounts += _segment(parts, warnings)
     if not any(_amounts(account) for account in accounts):
@@ -95,21 +97,41 @@ def _segment(parts: Sequence[str], warnings: list[str]) -> list[Account]:
     """The accounts between two "&": one, or all of them where the "&" is left out."""
     starts = [0, *(at for at in range(2, len(parts) - 1) if _starts_account(parts, at)), len(parts)]
     chunks = [parts[start:end] for start, end in pairwise(starts)]
-    if any(_repeats_currency(chunk) for chunk in chunks):
+    repeats = [_repeats_currency(chunk) for chunk in chunks]
+    if any(repeats):
         warnings.append(REPEATED_CURRENCY_LAYOUT)
-        return [_account(_once(chunk), _REPEATED_AMOUNTS, warnings) for chunk in chunks]
-    if len(chunks) > 1:
+    elif len(chunks) > 1:
         warnings.append(MISSING_SEPARATOR)
-    accounts = [_account(chunk, _AMOUNTS, warnings) for chunk in chunks]
-    if any(account.uncleared is None for account in accounts):
+    # One number alone shows no layout: it is read as those beside it are.
+    return [
+        _repeated(chunk, warnings)
+        if is_so or (any(repeats) and _has_one(chunk))
+        else _plain(chunk, warnings)
+        for chunk, is_so in zip(chunks, repeats, strict=True)
+    ]
+
+
+def _plain(chunk: Sequence[str], warnings: list[str]) -> Account:
+    account = _account(chunk, _AMOUNTS, warnings)
+    if account.uncleared is None:
         warnings.append(MISSING_AMOUNTS)
-    return accounts
+    return account
+
+
+def _repeated(chunk: Sequence[str], warnings: list[str]) -> Account:
+    """name|KES|n|KES|n|KES|n with its currency once: name|KES|n|n|n."""
+    account = _account([*chunk[:2], *chunk[2::2]], _REPEATED_AMOUNTS, warnings)
+    if account.available is None:
+        warnings.append(MISSING_AMOUNTS)
+    if any(part != chunk[1] for part in chunk[3::2] if part):
+        warnings.append(MIXED_CURRENCIES)
+    return account
 
 
 def _starts_account(parts: Sequence[str], at: int) -> bool:
     """Whether a name stands at `at`: words before a currency, where a number was due."""
-    is_words = parts[at] and not _AMOUNT.fullmatch(parts[at]) and not _CURRENCY.fullmatch(parts[at])
-    return bool(is_words and _CURRENCY.fullmatch(parts[at + 1]))
+    is_words = any(sign.isalpha() for sign in parts[at]) and not _CURRENCY.fullmatch(parts[at])
+    return is_words and bool(_CURRENCY.fullmatch(parts[at + 1]))
 
 
 def _repeats_currency(chunk: Sequence[str]) -> bool:
@@ -118,9 +140,8 @@ def _repeats_currency(chunk: Sequence[str]) -> bool:
     return bool(between) and all(_CURRENCY.fullmatch(part) for part in between)
 
 
-def _once(chunk: Sequence[str]) -> list[str]:
-    """The chunk with its currency once: name|KES|n|n|n."""
-    return [*chunk[:2], *chunk[2::2]]
+def _has_one(chunk: Sequence[str]) -> bool:
+    return sum(bool(part) for part in chunk[2:]) <= 1
 
 
 def _account(chunk: Sequence[str], names: Sequence[str], warnings: list[str]) -> Account:

@@ -59,6 +59,6 @@ _SUSPEND_AFTER: Final = """
 """
 
 _RESUME: Final = """
-    UPDATE shortcodes SET suspended_at = NULL, suspended_because = NULL, resumed_at = now()
+    UPDATE shortcodes SET suspended_at = NULL, suspended_because = NULL, resumed_at = clock_timestamp()
     WHERE shortcode = %(shortcode)s
 """

@@ -112,7 +112,8 @@ def id_of_task(task_id: str) -> UUID:
     try:
         return UUID(task_id)
     except ValueError:
-        return uuid5(REQUEST_NAMESPACE, task_id)
+        # Celery lets a caller choose any text, also one that is no Unicode.
+        return uuid5(REQUEST_NAMESPACE, task_id.encode("utf-8", "backslashreplace").decode())
 
 
 def check_broker_url(text: str) -> str:

@@ -117,7 +117,8 @@ class _Judgement:
         retries = queries.retries_of(self.connection, query_id)
         retry_after = self.schedule.wait(action, retries)
         moved = queries.fail(self.connection, query_id, ending, retry_after)
-        if moved is Moved.NOW and action is Action.SUSPEND:
+        # Also where the query had failed before: it is the initiator who was refused.
+        if moved is not Moved.NOT and action is Action.SUSPEND:
             because = f"M-PESA said {result.code}, {result.description or 'without a description'}"
             advice = advice_for(result.code, result.description)
             breaker.suspend_after(self.connection, self.kept.attempt_id, f"{because}. {advice}")
@@ -132,7 +133,7 @@ class _Judgement:
             first = read_result(self.sealer.open(earlier.payload, earlier.place))
             same = (first.code, first.parameters) == (result.code, result.parameters)
         if same:
-            return Verdict(Disposition.NOTED, "the query had ended so before")
+            return Verdict(Disposition.NOTED, "the query stood in this state before")
         return Verdict(Disposition.CONFLICT, f"the query had ended otherwise before this {result.code}")
 
     def _ending(self, cause: str, result: Result | None = None) -> Ending:

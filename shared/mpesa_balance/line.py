@@ -15,6 +15,12 @@ from mpesa_balance.sealing import Sealer
 #: together than they left, and Daraja counts arrivals.
 SPACING: Final = 1.1
 
+#: For how long a worker holds an attempt until its slot comes, in seconds: two slots of its app, so
+#: that a slow one is served at its rate, within these limits, so that it does not keep all workers
+#: waiting. What is farther off waits in Postgres.
+LEAST_WAIT: Final = 1.0
+MOST_WAIT: Final = 5.0
+
 
 def app_of(connection: Connection, sealer: Sealer, query_id: UUID) -> App | None:
     """The app in whose line a query waits; None for a query that nobody knows."""
@@ -40,10 +46,14 @@ def ring_next(connection: Connection, app: str) -> UUID | None:
     return row["id"] if row else None
 
 
-def take_slot(connection: Connection, app: str) -> float:
-    """Take the app's next slot, without a place in the line; in how many seconds it is."""
-    row = connection.execute(_TAKE_SLOT, {"app": app, "spacing": SPACING}).fetchone()
-    return float(row["wait"]) if row else 0.0
+def take_slot(connection: Connection, app: str) -> float | None:
+    """Take the app's next slot, without a place in the line; in how many seconds it is.
+
+    None where that is too far off for a worker to wait, and nothing was taken.
+    """
+    row = {"app": app, "spacing": SPACING, "most_wait": MOST_WAIT}
+    taken = connection.execute(_TAKE_SLOT, row).fetchone()
+    return float(taken["wait"]) if taken else None
 
 
 def hold_back(connection: Connection, app: str, seconds: float) -> None:
@@ -85,7 +95,7 @@ _RING_NEXT: Final = """
 _TAKE_SLOT: Final = """
     UPDATE daraja_apps SET next_slot_at = greatest(next_slot_at, clock_timestamp())
                                           + make_interval(secs => %(spacing)s / requests_per_second)
-    WHERE name = %(app)s
+    WHERE name = %(app)s AND next_slot_at <= clock_timestamp() + make_interval(secs => %(most_wait)s)
     RETURNING greatest(extract(epoch FROM next_slot_at - clock_timestamp())
                        - %(spacing)s / requests_per_second, 0) AS wait
 """

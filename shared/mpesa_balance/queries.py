@@ -66,8 +66,12 @@ def retries_of(connection: Connection, query_id: UUID) -> int:
 
 
 def _retried(connection: Connection, query_id: UUID, after: float | None) -> bool:
+    if after is None:
+        return False
+    # Whoever is joining this query at this moment is waited for, and moves on with the others.
+    connection.execute(_LOCK_SHORTCODE, {"id": query_id})
     row = {"id": query_id, "new_id": uuid4(), "after": after}
-    return after is not None and bool(connection.execute(_RETRY, row).rowcount)
+    return bool(connection.execute(_RETRY, row).rowcount)
 
 
 def time_out(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
@@ -157,13 +161,18 @@ _TIME_OUT_OVERDUE: Final = sql.SQL("""
 
 _RETRIES: Final = "SELECT retries FROM balance_queries WHERE id = %(id)s"
 
+_LOCK_SHORTCODE: Final = """
+    SELECT FROM shortcodes
+    WHERE shortcode = (SELECT shortcode FROM balance_queries WHERE id = %(id)s) FOR NO KEY UPDATE
+"""
+
 #: The query that takes a failed one's place has its deadline, and its requests.
 _RETRY: Final = """
     WITH successor AS (
         INSERT INTO balance_queries
-            (id, shortcode, remarks, forced, deadline_at, next_attempt_at, retry_of, retries)
+            (id, shortcode, remarks, forced, deadline_at, next_attempt_at, rung_at, retry_of, retries)
         SELECT %(new_id)s, shortcode, remarks, forced, deadline_at,
-               now() + make_interval(secs => %(after)s), id, retries + 1
+               now() + make_interval(secs => %(after)s), '-infinity', id, retries + 1
         FROM balance_queries
         WHERE id = %(id)s AND state = 'failed' AND NOT late
           AND deadline_at > now() + make_interval(secs => %(after)s)

@@ -1,6 +1,7 @@
 """A result callback of Daraja, read into one typed object. Pure; knows every envelope that was seen."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from mpesa_balance.balances import Balance, parse_balance
 from mpesa_balance.errors import CallbackUnreadable
+from mpesa_balance.texts import printable
 
 #: The parameters of a balance result (Daraja's Account Balance page, "Result body").
 _BALANCE: Final = "AccountBalance"
@@ -20,6 +22,8 @@ EAST_AFRICA: Final = timezone(timedelta(hours=3), "EAT")
 SWAPPED_ENVELOPE: Final = "swapped_envelope"
 NO_ACCOUNT_BALANCE: Final = "no_account_balance_parameter"
 UNREADABLE_COMPLETED_TIME: Final = "unreadable_completed_time"
+
+_POINT_ZERO = re.compile(r"[0-9]{1,32}\.0{1,8}", re.ASCII)
 
 _MAXIMUM_DEPTH: Final = 16
 _LONGEST_CODE: Final = 32
@@ -62,7 +66,7 @@ class Result:
     def raw_balance(self) -> str | None:
         """The AccountBalance value as M-PESA sent it."""
         value = self.parameter(_BALANCE)
-        return _storable(value) if isinstance(value, str) else None
+        return value if isinstance(value, str) else None
 
     @property
     def completed_at(self) -> datetime | None:
@@ -101,7 +105,7 @@ def read_result(payload: bytes) -> Result:
     return Result(
         code=code,
         description=_text(body.get("ResultDesc")) or "",
-        is_final=_whole(body.get("ResultType")) != "1",
+        is_final=_whole(body.get("ResultType")).lstrip("0") != "1",
         originator_conversation_id=_text(body.get("OriginatorConversationID")),
         conversation_id=_text(body.get("ConversationID")),
         transaction_id=_text(body.get("TransactionID")),
@@ -201,21 +205,17 @@ def _keyed(items: Any) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> str:
-    """A small number or text as text: 1, 1.0, "1" and " 1 " are the same."""
+    """A small number or text as text: 1, 1.0, "1", "1.0" and " 1 " are the same."""
     if isinstance(value, Decimal) and value == value.to_integral_value():
         value = int(value)
-    return str(value).strip()
+    text = str(value).strip()
+    return text.partition(".")[0] if _POINT_ZERO.fullmatch(text) else text
 
 
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, dict | list):
         return None
-    return _storable(str(value).strip())[:_LONGEST_TEXT] or None
-
-
-def _storable(text: str) -> str:
-    """The text without what JSON allows and no column or terminal should get."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+    return printable(str(value).strip())[:_LONGEST_TEXT] or None
 
 
 def _instant(value: Any) -> datetime | None:

@@ -79,6 +79,15 @@ def named(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
     return _shortcode(row, sealer)
 
 
+def held(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
+    """One shortcode as it stays until this transaction ends. Raises NotFound or SealBroken.
+
+    A credential that somebody is replacing is waited for: a refusal must be of the one that was sent.
+    """
+    connection.execute(_HOLD, {"shortcode": shortcode})
+    return named(connection, sealer, shortcode)
+
+
 def refusals(connection: Connection, shortcode: str, callback_base_url: str | None) -> list[str]:
     """Why this shortcode may not be asked for now, a sentence each; nothing where it may.
 
@@ -127,7 +136,7 @@ _REPLACE: Final = """
     ON CONFLICT (shortcode) DO UPDATE SET
         app = excluded.app, identifier_type = excluded.identifier_type,
         initiator = excluded.initiator, credential_kind = excluded.credential_kind,
-        credential = excluded.credential, credential_set_at = now(), password_told = NULL
+        credential = excluded.credential, credential_set_at = clock_timestamp(), password_told = NULL
 """
 
 _SHORTCODES: Final = """
@@ -136,6 +145,8 @@ _SHORTCODES: Final = """
            suspended_at, suspended_because
     FROM shortcodes WHERE shortcode = coalesce(%(shortcode)s, shortcode) ORDER BY shortcode
 """
+
+_HOLD: Final = "SELECT FROM shortcodes WHERE shortcode = %(shortcode)s FOR SHARE"
 
 _ASKABLE: Final = """
     SELECT s.suspended_because, a.environment

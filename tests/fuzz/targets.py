@@ -16,9 +16,10 @@ from mpesa_balance.balances import Account, Balance, parse_balance
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.errors import CallbackRejected, CallbackUnreadable, DarajaError, RequestRefused
+from mpesa_balance.redaction import REMOVED, without_credentials
 from mpesa_balance.results import read_result
+from mpesa_balance.texts import printable
 from webhooks import envelope
-from webhooks.redaction import REMOVED, without_credentials
 from worker.answers import Reply, read_acknowledgement, read_token
 
 #: What is an amount, said here once more: the parser must not be its own judge.
@@ -98,9 +99,9 @@ def _assert_in_place(tokens: list[tuple[int, str]], parsed: Balance) -> None:
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str]]:
-    for number, segment in enumerate(text.split("&")):
+    for number, segment in enumerate(text.replace("&amp;", "&").split("&")):
         for part in segment.split("|"):
-            yield number, " ".join(part.split())
+            yield number, printable(" ".join(part.split()))
 
 
 def _amounts(account: Account) -> list[Decimal]:

@@ -1,5 +1,6 @@
 """The breaker: a refusal of the initiator stops its shortcode at once, until a person resumes it."""
 
+import base64
 from uuid import UUID, uuid4
 
 import pytest
@@ -133,3 +134,27 @@ def test_a_rejected_acknowledgement_is_read_by_its_text(
     submit(house, query_id)
     assert row(house, "SELECT state FROM balance_queries") == {"state": "failed"}
     assert "Invalid SecurityCredential" in (because(house) or "")
+
+
+def test_a_refusal_suspends_also_where_the_query_had_failed_otherwise_before(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    """The second attempt failed the query for its own reason, and the first one's 2001 came later."""
+    first = begin(house, query_id)
+    rows(house, "UPDATE balance_queries SET next_attempt_at = now() RETURNING id")
+    daraja.replies.append(json_reply({"errorCode": "400.002.05", "errorMessage": "Invalid"}, 400))
+    submit(house, query_id)
+    record(house, first, failure("2001"))
+    assert "2001" in (because(house) or "")
+
+
+def test_what_daraja_says_is_kept_without_the_credential_that_it_repeats(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    credential = base64.b64encode(b"x" * 256).decode()
+    said = f'Invalid SecurityCredential "SecurityCredential":"{credential}"'
+    daraja.replies.append(json_reply({"errorMessage": said}, 400))
+    submit(house, query_id)
+    assert "Daraja said no code, Invalid SecurityCredential" in (because(house) or "")
+    for table in ("shortcodes", "submission_attempts", "balance_queries", "outbox"):
+        assert credential[:40] not in str(rows(house, f"SELECT t::text FROM {table} t"))

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from mpesa_balance import apps, line, shortcodes
-from mpesa_balance.attempts import LONGEST_WAIT
-from mpesa_balance.line import SPACING
+from mpesa_balance.errors import Unavailable
+from mpesa_balance.line import MOST_WAIT, SPACING
 from tests.conftest import Bell, open_query
 from tests.fakes import FakeDaraja, json_reply
 from tests.integration.answers import first_in_line, row, rows
@@ -43,11 +43,14 @@ def test_what_would_have_to_wait_too_long_stays_in_the_line_and_is_rung_again(
     house: House, bell: Bell
 ) -> None:
     """A worker that held it would hold up other apps."""
-    limit(house, "0.5")
+    limit(house, str(SPACING / (MOST_WAIT + 1)))
     first, second = (open_query(house.database) for _ in range(2))
     assert first_in_line(house, first) is not None
     assert first_in_line(house, second) is None
     assert row(house, "SELECT count(*) AS n FROM submission_attempts") == {"n": 1}
+    sweep(house)
+    assert bell.rung == []
+    rows(house, "UPDATE daraja_apps SET next_slot_at = now() + interval '4 s' RETURNING name")
     sweep(house)
     assert bell.rung == [second]
 
@@ -55,7 +58,7 @@ def test_what_would_have_to_wait_too_long_stays_in_the_line_and_is_rung_again(
 def test_whoever_is_done_rings_for_the_next_whose_bell_was_heard_in_vain(
     house: House, bell: Bell, daraja: FakeDaraja
 ) -> None:
-    limit(house, str(1.1 / (LONGEST_WAIT + 1)))
+    limit(house, str(SPACING / (MOST_WAIT + 1)))
     first, second = (open_query(house.database) for _ in range(2))
     submit(house, first)
     assert bell.rung == []
@@ -153,3 +156,84 @@ def test_a_second_request_of_one_attempt_takes_a_slot_of_its_own(house: House) -
     before = row(house, "SELECT next_slot_at FROM daraja_apps")["next_slot_at"]
     turn.come()
     assert row(house, "SELECT next_slot_at FROM daraja_apps")["next_slot_at"] > before
+
+
+def test_a_slow_app_is_served_at_its_rate(house: House) -> None:
+    """Its next slot is waited for, though it is more than a second off."""
+    limit(house, "0.5")
+    asked = [open_query(house.database) for _ in range(2)]
+    found = [first_in_line(house, query_id) for query_id in asked]
+    assert [round(attempt.wait, 1) for attempt in found if attempt] == [0.0, 2.2]
+
+
+def test_a_bell_that_served_another_is_rung_once_more(house: House, bell: Bell) -> None:
+    waiting = open_query(house.database)
+    rows(house, "UPDATE balance_queries SET rung_at = '-infinity' RETURNING id")
+    asked = open_query(house.database)
+    served = first_in_line(house, asked)
+    assert served is not None
+    assert served.query_id == waiting
+    sweep(house)
+    assert bell.rung == [asked]
+
+
+def test_a_turn_that_is_too_far_off_sends_the_query_back_into_the_line(
+    house: House, daraja: FakeDaraja
+) -> None:
+    """Its token was refused while the quota was found to be used up: no worker sleeps for minutes."""
+    query_id = open_query(house.database)
+    attempt = first_in_line(house, query_id)
+    assert attempt is not None
+    turn = Turn(house.database, attempt)
+    turn.come()
+    with house.database.transaction() as connection:
+        line.hold_back(connection, "app", 300)
+    with pytest.raises(Unavailable, match="too far off"):
+        turn.come()
+
+
+def test_a_rate_that_is_corrected_counts_at_once(house: House) -> None:
+    limit(house, "0.01")
+    first_in_line(house, open_query(house.database))
+    with house.database.transaction() as connection:
+        app = apps.named(connection, house.database.sealer, "app")
+        rated = replace(app, requests_per_second=Decimal(5))
+        apps.add(connection, house.database.sealer, rated, replace=True)
+    attempt = first_in_line(house, open_query(house.database))
+    assert attempt is not None
+    assert attempt.wait == 0
+
+
+def test_the_same_rate_again_frees_no_slot(house: House) -> None:
+    limit(house, "0.01")
+    first_in_line(house, open_query(house.database))
+    with house.database.transaction() as connection:
+        app = apps.named(connection, house.database.sealer, "app")
+        apps.add(connection, house.database.sealer, app, replace=True)
+    assert first_in_line(house, open_query(house.database)) is None
+
+
+def test_a_credential_that_does_not_open_holds_up_nobody_behind_it(
+    house: House, daraja: FakeDaraja
+) -> None:
+    with house.database.transaction() as connection:
+        entry = shortcodes.named(connection, house.database.sealer, "600000")
+        broken = replace(entry, shortcode="600001")
+        shortcodes.add(connection, house.database.sealer, broken)
+    rows(
+        house,
+        "UPDATE shortcodes SET credential = (SELECT credential FROM shortcodes WHERE shortcode = '600000') "
+        "WHERE shortcode = '600001' RETURNING app",
+    )
+    first, second = (open_query(house.database) for _ in range(2))
+    rows(house, "UPDATE balance_queries SET shortcode = '600001' WHERE id = %s RETURNING id", first)
+    for query_id in (first, second):
+        submit(house, query_id)
+    assert [body["PartyA"] for body in daraja.queries] == ["600000"]
+    found = row(
+        house,
+        "SELECT state, attempts, extract(epoch FROM next_attempt_at - now())::float AS wait "
+        "FROM balance_queries WHERE id = %s",
+        first,
+    )
+    assert (found["state"], found["attempts"], round(found["wait"], -1)) == ("pending", 0, 60)

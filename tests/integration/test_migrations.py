@@ -59,3 +59,38 @@ def test_a_database_that_was_not_migrated_says_so(empty_database_url: str, seale
     with pytest.raises(SchemaOutdated, match="mpesa-balance migrate"), database.transaction() as connection:
         connection.execute("SELECT FROM balance_queries")
     database.close()
+
+
+def test_what_was_stored_before_a_migration_is_still_there_after_it(empty_database_url: str) -> None:
+    """Two queries of one shortcode in flight, a refused request: what version 0001 let be."""
+    first, *later = [path.read_text() for path in sorted(MIGRATIONS.glob("*.sql"))]
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(first)  # type: ignore[call-overload]
+        connection.execute(_STORED_BY_0001)
+        for migration in later:
+            connection.execute(migration)
+        found = connection.execute("SELECT state, forced FROM balance_queries").fetchall()
+        answered = connection.execute("SELECT answered_by FROM balance_requests ORDER BY 1").fetchall()
+    assert found == [("pending", True), ("pending", True)]
+    assert answered == [("opened",), (None,)]
+
+
+def test_a_worker_of_the_version_before_can_still_record_a_request(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            _STORED_BY_0001.replace("'600000', 'ok', now()), (", "'600001', 'ok', now()), (")
+        )
+
+
+_STORED_BY_0001 = """
+    INSERT INTO daraja_apps (name, environment, base_url, consumer_key, consumer_secret)
+    VALUES ('a', 'sandbox', 'https://x', '', '');
+    INSERT INTO shortcodes (shortcode, app, identifier_type, initiator, credential_kind, credential)
+    VALUES ('600000', 'a', 4, 'i', 'password', ''), ('600001', 'a', 4, 'i', 'password', '');
+    INSERT INTO balance_queries (id, shortcode, remarks, deadline_at)
+    VALUES ('00000000-0000-0000-0000-000000000001', '600000', 'ok', now()), (
+            '00000000-0000-0000-0000-000000000002', '600000', 'ok', now());
+    INSERT INTO balance_requests (id, shortcode, query_id)
+    VALUES (gen_random_uuid(), '600000', '00000000-0000-0000-0000-000000000001');
+    INSERT INTO balance_requests (id, shortcode, refusal) VALUES (gen_random_uuid(), '600000', 'no');
+"""

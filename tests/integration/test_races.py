@@ -4,17 +4,28 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from mpesa_balance import queries
+from mpesa_balance import balance_requests, queries
+from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
 from mpesa_balance.queries import Ending
 from mpesa_balance.settings import DatabaseSettings
 from mpesa_balance.states import Moved
+from tests.conftest import SHORTCODE
 from tests.fakes import eventually
-from tests.integration.answers import OTHER_BALANCE, begin, first_in_line, record, row, rows, success
+from tests.integration.answers import (
+    OTHER_BALANCE,
+    begin,
+    failure,
+    first_in_line,
+    record,
+    row,
+    rows,
+    success,
+)
 from worker.house import House
 from worker.submission import submit
 
@@ -180,3 +191,24 @@ def test_an_answer_that_is_recorded_waits_for_the_query_before_it_touches_the_at
     second_waits(house, lambda: submit(replace(house, daraja=daraja), query_id), begun_and_locked)
     assert row(house, "SELECT state FROM balance_queries")["state"] == "acknowledged"
     other.close()
+
+
+def test_a_request_that_joins_a_query_while_it_fails_moves_on_with_the_others(
+    house: House, query_id: UUID
+) -> None:
+    """The joining came first and has not committed: whoever retries the query waits for it."""
+    ask = BalanceAsk(shortcode=SHORTCODE)
+    attempt_id = begin(house, query_id)
+    joining = uuid4()
+    with house.database.transaction() as connection:
+        balance_requests.lock(connection, SHORTCODE)
+        found = balance_requests.existing_answer(connection, ask, 0)
+        assert found is not None
+        failing = threading.Thread(target=record, args=(house, attempt_id, failure("17")))
+        failing.start()
+        eventually(lambda: rows(house, "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        assert balance_requests.record(connection, joining, ask, found, 600)
+    failing.join()
+    successor = row(house, "SELECT id FROM balance_queries WHERE retry_of = %s", query_id)["id"]
+    moved = rows(house, "SELECT query_id FROM balance_requests")
+    assert [request["query_id"] for request in moved] == [successor, successor]

@@ -8,12 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 import redis
+from cryptography.hazmat.primitives.asymmetric import rsa
 from psycopg import sql
 
-from mpesa_balance import apps, breaker, queries
+from mpesa_balance import apps, breaker, queries, shortcodes
 from mpesa_balance.queries import Ending
+from ops.simulator.keys import KeyPair
 from tests import samples
-from tests.conftest import Postgres, open_query
+from tests.conftest import Postgres, entry_of, open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
 from tests.integration.answers import begin, first_in_line, record, row, rows, success
 from worker.house import House
@@ -126,6 +128,34 @@ def test_three_attempts_that_nobody_answered_are_the_last(
         due_now(house)
     assert len(daraja.queries) == 3
     assert state(house) == "pending"
+
+
+def test_attempts_that_were_taken_count_though_no_result_has_ended_the_query(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    """Each acknowledgement was lost, and each callback said no more than that more will follow."""
+    daraja.replies.extend([Reply(200, b'{"Conv')] * 4)
+    for _ in range(4):
+        submit(house, query_id)
+        for attempt in rows(house, "SELECT id FROM submission_attempts"):
+            record(house, attempt["id"], success(ResultType=1))
+        due_now(house)
+    assert len(daraja.queries) == 3
+    assert attempt_states(house) == ["acknowledged"] * 3
+
+
+def test_a_password_that_is_too_long_for_the_apps_key_fails_the_query_and_says_so(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    with house.database.transaction() as connection:
+        app = apps.named(connection, house.database.sealer, "app")
+        short = KeyPair(rsa.generate_private_key(public_exponent=65537, key_size=1024)).certificate()
+        apps.add(connection, house.database.sealer, replace(app, certificate=short), replace=True)
+        entry = entry_of(password="p" * 200)
+        shortcodes.add(connection, house.database.sealer, entry, replace=True)
+    submit(house, query_id)
+    assert (state(house), attempt_states(house), daraja.queries) == ("failed", ["refused"], [])
+    assert "too long" in row(house, "SELECT result_description FROM balance_queries")["result_description"]
 
 
 def test_a_result_that_outran_the_acknowledgement_keeps_its_state_and_gets_its_ids(

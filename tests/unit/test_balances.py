@@ -142,3 +142,42 @@ def test_two_accounts_of_one_name_are_both_kept_and_said_to_be_odd() -> None:
     balance = parse_balance(f"{PLAIN}&{PLAIN}")
     assert len(balance.accounts) == 2
     assert balance.warnings == ("repeated_account",)
+
+
+@pytest.mark.parametrize("blank", ["\n", "\t", "\r\n", "\u00a0", " \n "])
+def test_no_kind_of_white_space_costs_an_amount(blank: str) -> None:
+    balance = parse_balance(f"{PLAIN}{blank}&{blank}Utility Account|KES|1.00|1.00|0.00|0.00{blank}")
+    assert [account.uncleared for account in balance.accounts] == [Decimal("0.00")] * 2
+    assert balance.warnings == ()
+
+
+def test_an_ampersand_that_was_written_for_html_separates_too() -> None:
+    assert len(parse_balance(PLAIN + "&amp;" + PLAIN.replace("Working", "Utility")).accounts) == 2
+
+
+def test_a_number_that_cannot_be_read_starts_no_account_of_its_name() -> None:
+    (account,) = parse_balance("A|KES|1,000.00|KES|5.00|KES|6.00").accounts
+    assert (account.available, account.uncleared, account.reserved) == (
+        None,
+        Decimal("5.00"),
+        Decimal("6.00"),
+    )
+
+
+def test_each_account_is_read_in_its_own_layout() -> None:
+    plain, repeated = parse_balance("Aa|KES|1|2|3|4|Bb|KES|5|KES|6|KES|7").accounts
+    assert (plain.current, plain.available, plain.reserved, plain.uncleared) == (1, 2, 3, 4)
+    assert (repeated.available, repeated.uncleared, repeated.reserved) == (5, 6, 7)
+
+
+def test_another_currency_in_the_repeated_layout_is_said() -> None:
+    assert "mixed_currencies" in parse_balance("Aa|KES|1.00|USD|2.00").warnings
+
+
+def test_an_account_without_its_first_amount_is_said_in_either_layout() -> None:
+    for text in ("Aa|KES|Bb|KES|1.00|KES|2.00|KES|0.00", "Aa|KES|&Bb|KES|1.00|1.00|0.00|0.00"):
+        assert "missing_amounts" in parse_balance(text).warnings
+
+
+def test_a_name_that_no_terminal_should_get_is_made_printable() -> None:
+    assert parse_balance("A\x00\x1bB|KES|1.00").accounts[0].name == "A\ufffd\ufffdB"

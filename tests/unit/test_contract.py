@@ -75,4 +75,5 @@ def test_without_a_key_the_request_is_its_task() -> None:
 
 def test_a_task_id_that_is_no_uuid_makes_a_stable_request_id() -> None:
     ask = BalanceAsk(shortcode="600000")
-    assert request_id(ask, "nightly") == request_id(ask, "nightly")
+    for task in ("nightly", "\ud800"):
+        assert request_id(ask, task) == request_id(ask, task)

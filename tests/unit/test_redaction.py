@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpesa_balance.redaction import REMOVED, without_credentials
 from tests import samples
-from webhooks.redaction import REMOVED, without_credentials
 
 #: As RSA makes them with a 2048-bit key, and the short one of Daraja's own page.
 real_ones = st.binary(min_size=256, max_size=256).map(lambda raw: base64.b64encode(raw).decode())
@@ -112,3 +112,30 @@ def test_no_body_takes_long_to_look_through(body: bytes) -> None:
     began = time.process_time()
     without_credentials(body)
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"Result":{"ResultDesc":"Bad Request - Invalid SecurityCredential","ResultCode":2001}}',
+        '{"ResultDesc":"SecurityCredential:","ResultCode":2001}',
+        '{"SecurityCredential":null,"ResultCode":2001}',
+        '{"SecurityCredential":17,"ResultCode":2001}',
+        '["SecurityCredential","ResultCode"]',
+    ],
+)
+def test_a_text_that_only_names_it_is_left_as_it_is(body: str) -> None:
+    assert without_credentials(body.encode()) == body.encode()
+
+
+def test_what_follows_a_credential_is_left_as_it_is() -> None:
+    body = '{"SecurityCredential":"abc","ResultCode":2001,"ResultDesc":"Invalid SecurityCredential"}'
+    assert without_credentials(body.encode()) == body.replace("abc", "[removed]").encode()
+
+
+@given(credential=real_ones)
+def test_entities_and_indented_lines_hide_nothing(credential: str) -> None:
+    lines = "\r\n\t".join(credential[at : at + 76] for at in range(0, len(credential), 76))
+    entities = credential.replace("+", "&#x2b;").replace("/", "&#47;").replace("=", "&#61;")
+    for body in (f"<c>{lines}</c>", f"<c>{entities}</c>"):
+        assert_gone(credential, without_credentials(body.encode()))

@@ -47,7 +47,7 @@ def test_garbage_is_unreadable_and_its_text_is_not_repeated(name: str) -> None:
     assert len(text) < 3 or text not in str(raised.value)
 
 
-@pytest.mark.parametrize("code", [0, "0", "00000000"])
+@pytest.mark.parametrize("code", [0, "0", "00000000", 0.0, "0.0", " 0 "])
 def test_success_is_any_run_of_zeros(code: object) -> None:
     assert result(ResultCode=code).is_success
 
@@ -173,7 +173,7 @@ def test_the_first_of_several_reference_items_is_the_reference_item() -> None:
     assert result(ReferenceData={"ReferenceItem": items}).reference_item == ("A", "1")
 
 
-@pytest.mark.parametrize("kind", [1, "1", 1.0, " 1 "])
+@pytest.mark.parametrize("kind", [1, "1", 1.0, " 1 ", "1.0", "01"])
 def test_more_will_follow_however_it_is_written(kind: object) -> None:
     assert not result(ResultType=kind).is_final
 
@@ -200,3 +200,12 @@ def test_the_same_balance_twice_is_one() -> None:
 @pytest.mark.parametrize("items", [None, "x", 1, [], [None], ["x"], [{}], [{"Key": None}], {"Value": 1}])
 def test_parameters_that_are_none_are_no_parameters(items: object) -> None:
     assert result(ResultParameters={"ResultParameter": items}).parameters == {}
+
+
+def test_a_code_is_the_same_as_a_number_and_as_a_text() -> None:
+    assert {result(ResultCode=code).code for code in (2001, "2001", 2001.0, "2001.0", " 2001")} == {"2001"}
+
+
+def test_the_balance_is_kept_as_it_came() -> None:
+    value = "Working Account|KES|1.00|1.00|0.00|0.00\n"
+    assert parameters({"Key": "AccountBalance", "Value": value}).raw_balance == value

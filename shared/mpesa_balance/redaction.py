@@ -20,7 +20,8 @@ _QUOTE: Final = rb'(?:\\{0,8}")'
 _SPACE: Final = rb"\s{0,99}"
 
 _LETTER: Final = (
-    rb"(?:(?:[A-Za-z0-9+/=_-]|%%[0-9A-Fa-f]{2}|\r|\n|%b(?:[/nr]|u00[0-9A-Fa-f]{2}))\x00{0,3})" % _SLASHES
+    rb"(?:(?:[A-Za-z0-9+/=_-]|%%[0-9A-Fa-f]{2}|&#x?[0-9A-Fa-f]{2};|\r?\n[ \t]{0,64}"
+    rb"|%b(?:[/nrt]|u00[0-9A-Fa-f]{2}))\x00{0,3})" % _SLASHES
 )
 _LONG = re.compile(rb"[A-Za-z0-9+/]\x00{0,3}%b{%d,}" % (_LETTER, _SHORTEST))
 
@@ -31,10 +32,11 @@ def _escaped(letter: int) -> bytes:
 
 
 # By its name, of any length: "Name": "value", "Key": "Name", "Value": "value", name=value. A value ends
-# at a quote with as many backslashes before it as the one that it began with, or with the body.
+# at a quote with as many backslashes before it as the one that it began with, or with the body. A text
+# that merely ends in the name, as error messages do, is followed by neither and stays as it is.
 _NAMED = re.compile(
-    rb"(%(name)b%(quote)b?%(space)b[:=,]%(space)b(?:%(quote)bValue%(quote)b%(space)b:%(space)b)?)"
-    rb'(?:(\[?%(space)b(?P<slashes>\\{0,8})").*?((?<!\\)(?P=slashes)"|\Z)|[^&\s"\\\[]+)'
+    rb"(%(name)b(?:%(quote)b%(space)b(?::|,%(space)b%(quote)bValue%(quote)b%(space)b:)%(space)b\[?%(space)b"
+    rb'(?P<slashes>\\{0,8})"|=))(?(slashes).*?((?<!\\)(?P=slashes)"|\Z)|[^&\s"\\,}]+)'
     % {
         b"name": b"".join(_escaped(letter) for letter in b"SecurityCredential"),
         b"quote": _QUOTE,
@@ -46,4 +48,4 @@ _NAMED = re.compile(
 
 def without_credentials(body: bytes) -> bytes:
     """The body, byte for byte, but for what is or names a security credential."""
-    return _LONG.sub(REMOVED, _NAMED.sub(rb"\1\2" + REMOVED + rb"\4", body))
+    return _LONG.sub(REMOVED, _NAMED.sub(rb"\1" + REMOVED + rb"\3", body))
