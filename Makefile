@@ -28,7 +28,7 @@ demo: $(STAMP) ## Bring the whole system up, ask for one balance, print it, stop
 up: $(STAMP) ## Run the whole system in the foreground until Ctrl-C
 	@$(BIN)/mpesa-balance up
 
-test: $(STAMP) ## Run the tests (under a minute)
+test: $(STAMP) ## Run the tests (about a minute)
 	@$(BIN)/python -m pytest -m 'not slow'
 
 e2e: $(STAMP) ## Run the slow tests: whole stacks, started, killed and started again

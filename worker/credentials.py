@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from mpesa_balance.apps import PRODUCTION, SANDBOX, App
 from mpesa_balance.certificates import public_key
-from mpesa_balance.errors import DarajaRefused
+from mpesa_balance.errors import RequestRefused
 from mpesa_balance.shortcodes import PASSWORD, Shortcode
 
 _CERTIFICATES: Final = Path(__file__).resolve().parent.parent / "ops" / "certificates"
@@ -20,18 +20,18 @@ def security_credential(entry: Shortcode, app: App) -> str:
     """SecurityCredential for one request, in base64; a ready-made one is passed on as it is.
 
     RSA with PKCS#1 v1.5 padding of the plain password (Daraja, "Security Credentials"): OAEP, a
-    timestamp or base64 before the encryption are all answered 2001. Raises DarajaRefused where the
-    certificate's key is too short for the password.
+    timestamp or base64 before the encryption are all answered 2001. Raises RequestRefused where the
+    app's certificate is none, or its key too short for the password.
     """
     if entry.credential_kind != PASSWORD:
         return entry.credential
-    certificate = app.certificate or _certificate_of(app.environment)
     try:
-        encrypted = public_key(certificate).encrypt(entry.credential.encode(), padding.PKCS1v15())
+        key = public_key(app.certificate or _certificate_of(app.environment))
+        encrypted = key.encrypt(entry.credential.encode(), padding.PKCS1v15())
     except ValueError:
-        raise DarajaRefused(
-            "nothing was sent, because the initiator's password is too long for the key in the app's "
-            "certificate: give the app the certificate of its environment with `apps add --replace`"
+        problem = "the initiator's password is too long for the key in the app's certificate"
+        raise RequestRefused(
+            [f"{problem}: give it another with `mpesa-balance apps add --replace`"]
         ) from None
     return base64.b64encode(encrypted).decode()
 

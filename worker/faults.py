@@ -14,7 +14,7 @@ from mpesa_balance.errors import (
 )
 from mpesa_balance.redaction import without_credentials
 from mpesa_balance.result_codes import Action, row_for
-from mpesa_balance.texts import printable
+from mpesa_balance.texts import printable, without_amounts
 
 _FAULTS: Final[dict[Action, type[DarajaError]]] = {
     Action.MINT_TOKEN: DarajaTokenInvalid,
@@ -76,4 +76,4 @@ def text_of(value: Any) -> str | None:
     if value is None or isinstance(value, dict | list | bool):
         return None
     said = str(value).strip()[:_LONGEST_TEXT].encode("utf-8", "replace")
-    return printable(without_credentials(said).decode()) or None
+    return without_amounts(printable(without_credentials(said).decode())) or None

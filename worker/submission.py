@@ -1,4 +1,4 @@
-"""Putting one query to Daraja, and what becomes of it by the class of the answer alone."""
+"""Putting the first in line to Daraja, and what becomes of it by the class of the answer alone."""
 
 import logging
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from mpesa_balance.errors import (
     DarajaTokenInvalid,
     DarajaUnclear,
     DatabaseUnavailable,
+    RequestRefused,
     SealBroken,
     Unavailable,
 )
@@ -115,17 +116,19 @@ def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
 def _request_body(house: House, attempt: Attempt, entry: Shortcode) -> dict[str, str]:
     """What is sent. Raises DarajaRefused where Daraja would refuse it, with everything that is wrong."""
     urls = house.settings.callbacks.signer.urls(house.settings.callback_base_url, attempt.id)
-    request = DarajaRequest(
-        initiator=entry.initiator,
-        security_credential=security_credential(entry, attempt.app),
-        party_a=entry.shortcode,
-        identifier_type=entry.identifier_type,
-        remarks=attempt.remarks,
-        result_url=urls[RESULT],
-        queue_timeout_url=urls[TIMEOUT],
-    )
-    if wrong := request.violations(production=attempt.app.is_production):
-        raise DarajaRefused(f"nothing was sent, because Daraja would refuse it: {'; '.join(wrong)}")
+    try:
+        request = DarajaRequest(
+            initiator=entry.initiator,
+            security_credential=security_credential(entry, attempt.app),
+            party_a=entry.shortcode,
+            identifier_type=entry.identifier_type,
+            remarks=attempt.remarks,
+            result_url=urls[RESULT],
+            queue_timeout_url=urls[TIMEOUT],
+        )
+        request.check(production=attempt.app.is_production)
+    except RequestRefused as refused:
+        raise DarajaRefused(f"nothing was sent, because Daraja would refuse it: {refused}") from None
     return request.body()
 
 
@@ -194,8 +197,8 @@ class _Recorder:
         )
         queries.fail(self.connection, self.attempt.query_id, ending)
         if isinstance(error, CredentialsRefused):
-            advice = advice_for(error.code, str(error))
-            because = f"Daraja said {error.code or 'no code'}, {error}. {advice}"
-            breaker.suspend_after(self.connection, self.attempt.id, because)
+            because = f"Daraja said {error.code or 'no code'}, {error}"
+            advice = advice_for(error.code, str(error)) or ""
+            breaker.suspend_after(self.connection, self.attempt.id, because, advice)
         elif isinstance(error, AppRefused):
             outbox.add(self.connection, outbox.APP_REFUSED, str(error), self.attempt.query_id)

@@ -35,7 +35,7 @@ def request_balance(self: "Task[Any, Any]", /, *unnamed: Any, **ask: Any) -> Non
 
 @app.task(name=contract.SUBMIT_QUERY, **PATIENT)
 def submit_query(*, query_id: str) -> None:
-    """Put one query to Daraja."""
+    """Put the first query in the line of this one's app to Daraja."""
     submission.submit(house(), UUID(query_id))
 
 
@@ -53,5 +53,5 @@ def refresh_tokens() -> None:
 
 @app.task(name=contract.SWEEP, **PERIODIC)
 def sweep() -> None:
-    """Ring what was stranded, time out what nobody answered, tell what happened."""
+    """Ring what was stranded, time out what nobody answered, look at passwords, tell what happened."""
     sweeper.sweep(house())

@@ -7,6 +7,8 @@ import re
 from typing import Final
 
 from mpesa_balance.callback_urls import PATH
+from mpesa_balance.result_codes import TABLE, Action
+from mpesa_balance.texts import without_amounts
 
 INVALID_INITIATOR: Final = "invalid initiator"
 INVALID_SHORTCODE: Final = "invalid shortcode"
@@ -36,12 +38,10 @@ CAUSES: Final = {
 SANDBOX_NUMBERS: Final = frozenset({"174379", "600000", "600998"})
 
 _BAD_REQUEST: Final = "400.002.02"
-_INITIATOR_CODES: Final = frozenset({"18", "20", "21", "22", "2001", "8006", "500.001.1001"})
+_INITIATOR_CODES: Final = frozenset(row.code for row in TABLE if row.code and row.action is Action.SUSPEND)
 _SHORTCODE_WORDS: Final = re.compile(r"PartyA|Short ?Code", re.IGNORECASE)
 _INITIATOR_WORDS: Final = re.compile(r"Initiator", re.IGNORECASE)
 
-#: An amount as M-PESA writes it. A dotted code, such as 400.002.02, is none.
-_AMOUNT = re.compile(r"(?<![\d.,])\d[\d,]*\.\d{2}(?![\d.])")
 _LONGEST_TEXT: Final = 200
 
 
@@ -55,4 +55,5 @@ def of_failure(code: str | None, description: str | None) -> str | None:
 
 def quoted(text: str | None) -> str:
     """Somebody else's words as a finding may repeat them: short, and without an amount."""
-    return _AMOUNT.sub("[amount]", text or "no reason given")[:_LONGEST_TEXT]
+    said = without_amounts(text or "no reason given")
+    return said if len(said) <= _LONGEST_TEXT else f"{said[:_LONGEST_TEXT]} ..."

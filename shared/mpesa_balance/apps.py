@@ -58,7 +58,8 @@ def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = Fal
     for what, secret in (("key", app.consumer_key), ("secret", app.consumer_secret)):
         if not (secret.isascii() and secret.isprintable()):
             wrong.append(f"the consumer {what} must be plain ASCII: copy it from the Daraja portal again")
-    if not _RATES[0] <= app.requests_per_second <= _RATES[1]:
+    rate = app.requests_per_second
+    if not (rate.is_finite() and _RATES[0] <= rate <= _RATES[1]):
         wrong.append(f"requests per second must be from {_RATES[0]} to {_RATES[1]}")
     if wrong:
         raise RequestRefused(wrong)
@@ -89,6 +90,12 @@ def _address_violations(app: App) -> list[str]:
     if app.is_production and parts.scheme == "http":
         return ["a production app must use https://"]
     return []
+
+
+def rate_of(connection: Connection, name: str) -> Decimal:
+    """The rate at which an app is registered; the usual one where it is not."""
+    row = connection.execute(_RATE, {"name": name}).fetchone()
+    return row["requests_per_second"] if row else DEFAULT_RATE
 
 
 def every(connection: Connection, sealer: Sealer) -> list[App]:
@@ -135,6 +142,8 @@ _REPLACE: Final = """
         next_slot_at = CASE daraja_apps.requests_per_second WHEN excluded.requests_per_second
                        THEN daraja_apps.next_slot_at ELSE '-infinity' END
 """
+
+_RATE: Final = "SELECT requests_per_second FROM daraja_apps WHERE name = %(name)s"
 
 _APPS: Final = """
     SELECT name, environment, base_url, certificate, consumer_key, consumer_secret, requests_per_second

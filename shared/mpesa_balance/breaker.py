@@ -14,20 +14,19 @@ def suspend(connection: Connection, shortcode: str, because: str) -> None:
     _change(connection, _SUSPEND, {"shortcode": shortcode, "because": because})
 
 
-def suspend_after(connection: Connection, attempt_id: UUID, because: str) -> str | None:
+def suspend_after(connection: Connection, attempt_id: UUID, because: str, advice: str) -> None:
     """The breaker: suspend the shortcode of an attempt whose initiator was refused, and tell of it.
 
-    Returns the shortcode; None where it is suspended already, or was resumed or given another
-    credential after the attempt was sent, so that an old refusal does not stop what was mended.
+    Nothing happens where it is suspended already, or was resumed or given another credential after
+    the attempt was sent, so that an old refusal does not stop what was mended.
     """
     row = {
         "attempt_id": attempt_id,
         "because": because,
         "topic": outbox.SHORTCODE_SUSPENDED,
-        "message": f"nothing more is asked in its name: {because}",
+        "message": f"nothing more is asked in its name: {because}. {advice}",
     }
-    suspended = connection.execute(_SUSPEND_AFTER, row).fetchone()
-    return suspended["shortcode"] if suspended else None
+    connection.execute(_SUSPEND_AFTER, row)
 
 
 def resume(connection: Connection, shortcode: str) -> None:
@@ -55,7 +54,6 @@ _SUSPEND_AFTER: Final = """
     )
     INSERT INTO outbox (topic, message, shortcode, query_id)
     SELECT %(topic)s, %(message)s, shortcode, query_id FROM suspended
-    RETURNING shortcode
 """
 
 _RESUME: Final = """

@@ -64,7 +64,8 @@ class BalanceAsk:
     idempotency_key: asking twice with one key for one shortcode is one request; up to 200 characters.
     remarks: 2 to 100 letters, digits, spaces and . , : ; / ( ) _ + - (Daraja refuses an empty one).
     requested_by: who asks, for the history; up to 200 characters.
-    max_age: a balance that is at most this many seconds old will do; whole seconds.
+    max_age: a balance that is at most this many seconds old will do; whole seconds. An older one is
+        the answer none the less while the minimum interval of its shortcode is not over.
     force: ask M-PESA even so, although a query is in flight or the last one was a moment ago.
     """
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from mpesa_balance.callback_urls import base_url_violations
 from mpesa_balance.contract import check_remarks, check_shortcode
+from mpesa_balance.errors import RequestRefused
 
 #: What PartyA is: an MSISDN, a till or an organisation shortcode (Daraja's IdentifierType).
 MSISDN: Final = 1
@@ -49,6 +50,11 @@ class DarajaRequest:
             "QueueTimeOutURL": self.queue_timeout_url,
             "ResultURL": self.result_url,
         }
+
+    def check(self, *, production: bool) -> None:
+        """Raise RequestRefused, with everything that is wrong, where Daraja would refuse this."""
+        if wrong := self.violations(production=production):
+            raise RequestRefused(wrong)
 
     def violations(self, *, production: bool) -> list[str]:
         """Every rule that this request breaks, a sentence each; nothing where it may be sent."""

@@ -29,6 +29,7 @@ class Standing:
     completed_at: datetime | None
     ended_at: datetime | None
     late: bool
+    by_callback: bool = field(repr=False)
     answered_by: AnsweredBy | None
     next_possible_at: datetime | None
     warnings: tuple[str, ...]
@@ -39,7 +40,8 @@ class Standing:
         """What is known of the code with which it failed."""
         if self.state is not QueryState.FAILED:
             return None
-        return row_for(self.result_code, self.result_description or "", Where.RESULT)
+        where = Where.RESULT if self.by_callback else Where.ACKNOWLEDGEMENT
+        return row_for(self.result_code, self.result_description or "", where)
 
     @property
     def is_open(self) -> bool:
@@ -127,7 +129,9 @@ def _iso(instant: datetime | None) -> str | None:
 
 _ANSWER: Final = """
     q.id AS query_id, q.state, q.result_code, q.result_description, q.completed_at, q.ended_at,
-    coalesce(q.late, false) AS late, b.warnings, b.document
+    coalesce(q.late, false) AS late, b.warnings, b.document,
+    EXISTS (SELECT FROM query_events e
+            WHERE e.query_id = q.id AND e.state = q.state AND e.callback_id IS NOT NULL) AS by_callback
 """
 
 _NOT_ASKED: Final = "NULL AS answered_by, NULL::timestamptz AS next_possible_at"
@@ -172,6 +176,8 @@ _TIMELINE: Final = """
     SELECT c.recorded_at, 'callback', concat_ws(' ', c.kind, coalesce(c.disposition, 'not settled'),
                                                 c.reason, 'x' || nullif(c.deliveries, 1))
     FROM callbacks c JOIN submission_attempts a ON a.id = c.attempt_id WHERE a.query_id = %(id)s
+    UNION ALL
+    SELECT created_at, 'retried', concat('by query ', id) FROM balance_queries WHERE retry_of = %(id)s
     UNION ALL
     SELECT happened_at, state, concat('by ', cause) FROM query_events WHERE query_id = %(id)s
     ORDER BY happened_at

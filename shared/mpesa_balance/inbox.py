@@ -69,8 +69,13 @@ def find(connection: Connection, callback_id: int) -> Kept:
     """A callback, locked for whoever looks at it again. Raises NotFound."""
     row = connection.execute(_FIND, {"id": callback_id}).fetchone()
     if row is None:
-        raise NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
+        raise unknown(callback_id)
     return _kept(row)
+
+
+def unknown(callback_id: int) -> NotFound:
+    """What is said of a number that no callback has."""
+    return NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
 
 
 def settle(

@@ -120,8 +120,8 @@ class _Judgement:
         # Also where the query had failed before: it is the initiator who was refused.
         if moved is not Moved.NOT and action is Action.SUSPEND:
             because = f"M-PESA said {result.code}, {result.description or 'without a description'}"
-            advice = advice_for(result.code, result.description)
-            breaker.suspend_after(self.connection, self.kept.attempt_id, f"{because}. {advice}")
+            advice = advice_for(result.code, result.description, Where.RESULT) or ""
+            breaker.suspend_after(self.connection, self.kept.attempt_id, because, advice)
         return moved
 
     def _compare(self, result: Result, moved: Moved) -> Verdict:

@@ -21,7 +21,7 @@ def outlook(days: int) -> str:
     return AGEING if days >= PASSWORD_WARNING_DAYS else FRESH
 
 
-def tell_of_old_passwords(connection: Connection) -> list[str]:
+def tell_of_old_passwords(connection: Connection) -> None:
     """Tell once of each password that is ageing, and once more when it has expired."""
     row = {
         "ageing_days": PASSWORD_WARNING_DAYS,
@@ -33,7 +33,7 @@ def tell_of_old_passwords(connection: Connection) -> list[str]:
         "expired": f"the initiator's password is over {PASSWORD_LIFETIME_DAYS} days old and has expired",
         "advice": ": set a new one on the M-PESA portal, then `mpesa-balance shortcodes add --replace`",
     }
-    return [told["shortcode"] for told in connection.execute(_TELL_OF_OLD_PASSWORDS, row)]
+    connection.execute(_TELL_OF_OLD_PASSWORDS, row)
 
 
 _TELL_OF_OLD_PASSWORDS: Final = """
@@ -50,5 +50,4 @@ _TELL_OF_OLD_PASSWORDS: Final = """
     SELECT CASE age WHEN 'expired' THEN %(expired_topic)s ELSE %(ageing_topic)s END,
            CASE age WHEN 'expired' THEN %(expired)s ELSE %(ageing)s END || %(advice)s, shortcode
     FROM told
-    RETURNING shortcode
 """

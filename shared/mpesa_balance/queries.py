@@ -10,7 +10,7 @@ from psycopg import sql
 
 from mpesa_balance import outbox
 from mpesa_balance.database import Connection
-from mpesa_balance.result_codes import advice_for
+from mpesa_balance.result_codes import Where, advice_for
 from mpesa_balance.states import Moved, QueryState, origins
 
 
@@ -53,7 +53,8 @@ def fail(connection: Connection, query_id: UUID, ending: Ending, retry_after: fl
     if moved is Moved.NOW and not _retried(connection, query_id, retry_after):
         code, text = ending.result_code, ending.result_description
         message = f"failed by {ending.cause}, {code or 'no code'}: {text or 'no reason given'}"
-        advice = advice_for(code, text or "")
+        where = Where.RESULT if ending.callback_id else Where.ACKNOWLEDGEMENT
+        advice = advice_for(code, text or "", where)
         message += f". {advice}" if advice else ""
         outbox.add(connection, outbox.QUERY_FAILED, message, query_id)
     return moved

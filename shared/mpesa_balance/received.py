@@ -7,8 +7,7 @@ from uuid import UUID
 
 from mpesa_balance.database import Connection
 from mpesa_balance.deliveries import delivery_place
-from mpesa_balance.errors import NotFound
-from mpesa_balance.inbox import Disposition
+from mpesa_balance.inbox import Disposition, unknown
 from mpesa_balance.sealing import Sealer
 
 #: What may be listed: dispositions, and three more things that a callback can be.
@@ -89,7 +88,7 @@ def shown(connection: Connection, callback_id: int) -> Received:
     """One callback. Raises NotFound."""
     found = connection.execute(_SHOWN, {"id": callback_id}).fetchone()
     if found is None:
-        raise NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
+        raise unknown(callback_id)
     return _received(found)
 
 
@@ -102,7 +101,7 @@ def payload(connection: Connection, sealer: Sealer, callback_id: int) -> bytes:
     """The bytes of a callback as they came; they hold balances. Raises NotFound or SealBroken."""
     row = connection.execute(_PAYLOAD, {"id": callback_id}).fetchone()
     if row is None:
-        raise NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
+        raise unknown(callback_id)
     return sealer.open(row["payload"], delivery_place(row["attempt_id"], row["kind"], row["digest"]))
 
 

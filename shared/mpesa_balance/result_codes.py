@@ -47,7 +47,7 @@ class Code:
         return self.action in (Action.MINT_TOKEN, Action.RETRY, Action.RETRY_LATER)
 
 
-_WAIT: Final = "Nothing to do: it is tried again by itself."
+_WAIT: Final = "It passes, and is tried again by itself; if it stays, ask again later."
 _TOKEN: Final = (
     "Nothing to do: a new token is minted. If it stays, check the app's consumer key and secret."  # noqa: S105
 )
@@ -169,7 +169,7 @@ def matching(term: str) -> list[Code]:
     return exact or [row for row in TABLE if sought in f"{row.meaning} {row.words}".casefold()]
 
 
-def advice_for(code: str | None, text: str = "") -> str | None:
+def advice_for(code: str | None, text: str = "", where: Where | None = None) -> str | None:
     """What a person should do about a code; None where nothing is known."""
-    row = row_for(code, text)
+    row = row_for(code, text, where)
     return (row.advice or None) if row else None

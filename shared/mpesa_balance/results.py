@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mpesa_balance.balances import Balance, parse_balance
 from mpesa_balance.errors import CallbackUnreadable
-from mpesa_balance.texts import printable
+from mpesa_balance.texts import printable, without_amounts
 
 #: The parameters of a balance result (Daraja's Account Balance page, "Result body").
 _BALANCE: Final = "AccountBalance"
@@ -104,7 +104,7 @@ def read_result(payload: bytes) -> Result:
     parameters, warnings = _parameters(body)
     return Result(
         code=code,
-        description=_text(body.get("ResultDesc")) or "",
+        description=without_amounts(_text(body.get("ResultDesc")) or ""),
         is_final=_whole(body.get("ResultType")).lstrip("0") != "1",
         originator_conversation_id=_text(body.get("OriginatorConversationID")),
         conversation_id=_text(body.get("ConversationID")),

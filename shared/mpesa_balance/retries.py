@@ -27,7 +27,7 @@ class RetrySchedule:
         jitter = random.uniform(*_JITTER)  # noqa: S311 - it only spreads, and guards no secret
         if action is Action.RETRY_LATER:
             return self.quota_backoff * max(jitter, 1.0)
-        if action in (Action.RETRY, Action.MINT_TOKEN):
+        if action is Action.RETRY:
             return min(self.backoff[tries] * jitter, max(self.backoff))
         return None
 

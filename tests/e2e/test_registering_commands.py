@@ -119,3 +119,21 @@ def test_a_shortcode_can_be_shown_suspended_and_resumed(environment: dict[str, s
     assert run(environment, "shortcodes", "resume", "600000").returncode == 0
     listed = json.loads(run(environment, "shortcodes", "list", "--json").stdout)
     assert [(entry["shortcode"], entry["suspended_because"]) for entry in listed] == [("600000", None)]
+
+
+def test_an_app_that_is_registered_again_keeps_its_rate_unless_another_is_given(
+    environment: dict[str, str], house: House
+) -> None:
+    secrets = {"MPESA_CONSUMER_KEY": "k", "MPESA_CONSUMER_SECRET": "s"}
+    add = ("apps", "add", "paced", "--environment", "sandbox", "--json")
+    rates = []
+    for more in (
+        ("--requests-per-second", "2.5"),
+        ("--replace",),
+        ("--replace", "--requests-per-second", "9"),
+    ):
+        done = run(environment | secrets, *add, *more)
+        rates.append(json.loads(done.stdout)["requests_per_second"])
+    assert rates == ["2.5", "2.5", "9"]
+    refused = run(environment | secrets, *add, "--replace", "--requests-per-second", "nan")
+    assert "requests per second must be from 0.001 to 1000" in refusal(refused, 5)

@@ -232,3 +232,45 @@ def test_what_cannot_be_meant_is_refused_on_record(house: House, message: dict[s
     refused = ask(house, **message)
     assert refused.refusal is not None
     assert next(iter(message)) in refused.refusal
+
+
+def test_joining_a_query_of_a_shortcode_that_was_suspended_meanwhile_is_refused(house: House) -> None:
+    ask(house)
+    with house.database.transaction() as connection:
+        breaker.suspend(connection, SHORTCODE, "wrong password")
+    assert ask(house).refusal is not None
+
+
+def test_of_two_balances_the_newest_answers_and_says_when_the_next_is_possible(patient: House) -> None:
+    first = ask(patient)
+    answer(patient, first, fresh_success())
+    age(patient, 100)
+    second = ask(patient, force=True)
+    answer(patient, second, fresh_success())
+    assert ask(patient, max_age=290).query_id == second.query_id
+    soon = ask(patient, max_age=0)
+    assert soon.query_id == second.query_id
+    asked_at = row(patient, "SELECT max(created_at) AS at FROM balance_queries")["at"]
+    assert soon.next_possible_at is not None
+    assert (soon.next_possible_at - asked_at).total_seconds() == 300
+
+
+def test_a_refused_request_that_is_asked_again_has_its_new_time(house: House) -> None:
+    message = {"shortcode": SHORTCODE, "idempotency_key": "k"}
+    with house.database.transaction() as connection:
+        breaker.suspend(connection, SHORTCODE, "x")
+    open_request(house, str(uuid4()), message)
+    before = row(house, "UPDATE balance_requests SET requested_at = now() - interval '1 h' RETURNING now()")
+    with house.database.transaction() as connection:
+        breaker.resume(connection, SHORTCODE)
+    open_request(house, str(uuid4()), message)
+    assert row(house, "SELECT requested_at FROM balance_requests")["requested_at"] >= before["now"]
+
+
+def test_a_refusal_says_no_more_than_fits_and_keeps_no_sign_that_does_not_print(house: House) -> None:
+    refused = ask(house, **{f"argument_{n}": 1 for n in range(2000)})
+    assert refused.refusal is not None
+    assert len(refused.refusal) == 2000
+    open_request(house, str(uuid4()), {"shortcode": "6\x00"})
+    found = rows(house, "SELECT shortcode FROM balance_requests ORDER BY requested_at")
+    assert [one["shortcode"] for one in found] == [SHORTCODE, None]

@@ -158,3 +158,22 @@ def test_what_daraja_says_is_kept_without_the_credential_that_it_repeats(
     assert "Daraja said no code, Invalid SecurityCredential" in (because(house) or "")
     for table in ("shortcodes", "submission_attempts", "balance_queries", "outbox"):
         assert credential[:40] not in str(rows(house, f"SELECT t::text FROM {table} t"))
+
+
+def test_what_is_stored_is_the_reason_and_what_is_told_has_the_advice_too(
+    house: House, query_id: UUID
+) -> None:
+    record(house, begin(house, query_id), failure("2001"))
+    assert because(house) == "M-PESA said 2001, no"
+    (failed,) = rows(house, "SELECT message FROM outbox WHERE topic = 'query_failed'")
+    for message in (str(notices(house)[0]["message"]), failed["message"]):
+        assert message.endswith("then `mpesa-balance shortcodes resume`.")
+
+
+def test_suspending_twice_keeps_the_first_instant(house: House) -> None:
+    with house.database.transaction() as connection:
+        breaker.suspend(connection, SHORTCODE, "first")
+    first = row(house, "SELECT suspended_at FROM shortcodes")
+    with house.database.transaction() as connection:
+        breaker.suspend(connection, SHORTCODE, "second")
+    assert row(house, "SELECT suspended_at FROM shortcodes") == first

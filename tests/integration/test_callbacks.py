@@ -271,3 +271,31 @@ def test_a_query_has_one_balance_and_an_attempt_one_number(house: House, attempt
             "INSERT INTO submission_attempts (id, query_id, number) "
             "SELECT gen_random_uuid(), query_id, number FROM submission_attempts RETURNING id",
         )
+
+
+def test_a_second_queue_timeout_tells_nobody_again(house: House, attempt_id: UUID) -> None:
+    for body in (b"{}", b"{ }"):
+        record(house, attempt_id, body, TIMEOUT)
+    assert told(house) == ["query_timed_out"]
+
+
+def test_what_was_flagged_once_stays_flagged(house: House, attempt_id: UUID) -> None:
+    for flagged in (True, False):
+        callbacks.record(house, [delivery(house, attempt_id, success()) | {"flagged": flagged}])
+    assert row(house, "SELECT flagged, deliveries FROM callbacks") == {"flagged": True, "deliveries": 2}
+
+
+def test_the_ids_of_the_acknowledgement_win_over_those_of_the_result(
+    house: House, attempt_id: UUID
+) -> None:
+    rows(house, "UPDATE submission_attempts SET conversation_id = 'AG_1' RETURNING id")
+    record(house, attempt_id, success(ConversationID="AG_1", OriginatorConversationID="1-2-3"))
+    record(house, attempt_id, success(ConversationID="AG_2", OriginatorConversationID="1-2-3"))
+    ids = "SELECT conversation_id, originator_conversation_id AS originator FROM submission_attempts"
+    assert row(house, ids) == {"conversation_id": "AG_1", "originator": "1-2-3"}
+
+
+def test_no_amount_in_the_words_of_mpesa_is_stored_in_the_clear(house: House, attempt_id: UUID) -> None:
+    record(house, attempt_id, failure("1").replace(b'"no"', b'"balance 1,234.56 is too low"'))
+    found = row(house, "SELECT result_description FROM balance_queries")
+    assert found == {"result_description": "balance [amount] is too low"}

@@ -340,3 +340,15 @@ def test_basic_authentication_carries_key_and_secret(client: Daraja) -> None:
     with served(server):
         client.mint(app_at(f"http://127.0.0.1:{server.server_port}"))
     assert [b64decode(seen[0]), seen[1]] == [b"key:secret", "client_credentials"]
+
+
+def test_an_acknowledgement_that_is_cut_short_after_white_space_is_unclear(
+    client: Daraja, daraja: FakeDaraja
+) -> None:
+    daraja.replies.append(Reply(200, b' \n {"Conv'))
+    assert isinstance(refusal(client, daraja.url), DarajaUnclear)
+
+
+def test_what_daraja_says_is_cut_to_a_line(client: Daraja, daraja: FakeDaraja) -> None:
+    daraja.replies.append(json_reply({"errorCode": "400.002.02", "errorMessage": "x y " * 2000}, 400))
+    assert len(str(refusal(client, daraja.url))) <= 1024

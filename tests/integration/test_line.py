@@ -1,15 +1,18 @@
 """The line of an app: queries wait their turn in Postgres and leave in the order of their asking."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
-from mpesa_balance import apps, line, shortcodes
+from mpesa_balance import apps, breaker, line, shortcodes
 from mpesa_balance.errors import Unavailable
 from mpesa_balance.line import MOST_WAIT, SPACING
-from tests.conftest import Bell, open_query
+from tests.conftest import Bell, entry_of, open_query
 from tests.fakes import FakeDaraja, json_reply
 from tests.integration.answers import first_in_line, row, rows
 from worker.house import House
@@ -237,3 +240,67 @@ def test_a_credential_that_does_not_open_holds_up_nobody_behind_it(
         first,
     )
     assert (found["state"], found["attempts"], round(found["wait"], -1)) == ("pending", 0, 60)
+
+
+def test_an_app_that_was_idle_saves_no_slots_up(house: House) -> None:
+    limit(house, "1")
+    rows(house, "UPDATE daraja_apps SET next_slot_at = now() - interval '1 hour' RETURNING name")
+    with house.database.transaction() as connection:
+        waits = [line.take_slot(connection, "app") for _ in range(3)]
+    assert waits == pytest.approx([0, SPACING, 2 * SPACING], abs=0.05)
+
+
+def test_an_attempt_that_is_ready_in_time_uses_one_slot(house: House) -> None:
+    limit(house, "2")
+    open_query(house.database)
+    attempt = first_in_line(house, open_query(house.database))
+    assert attempt is not None
+    before = row(house, "SELECT next_slot_at FROM daraja_apps")
+    Turn(house.database, replace(attempt, wait=0.05)).come()
+    assert row(house, "SELECT next_slot_at FROM daraja_apps") == before
+
+
+def test_beginnings_at_once_get_slots_of_their_own(house: House) -> None:
+    limit(house, "5")
+    asked = [open_query(house.database) for _ in range(4)]
+    gate = threading.Barrier(4)
+
+    def begin(query_id: UUID) -> float:
+        gate.wait()
+        attempt = first_in_line(house, query_id)
+        assert attempt is not None
+        return attempt.wait
+
+    with ThreadPoolExecutor(4) as workers:
+        waits = sorted(workers.map(begin, asked))
+    assert waits == pytest.approx([n * SPACING / 5 for n in range(4)], abs=0.15)
+
+
+def test_a_long_line_of_one_app_keeps_no_other_from_being_rung(house: House, bell: Bell) -> None:
+    with house.database.transaction() as connection:
+        app = apps.named(connection, house.database.sealer, "app")
+        apps.add(connection, house.database.sealer, replace(app, name="other"))
+        shortcodes.add(connection, house.database.sealer, entry_of("600001", "other"))
+    limit(house, "0.1")
+    for _ in range(5):
+        open_query(house.database)
+    elsewhere = open_query(house.database)
+    rows(house, "UPDATE balance_queries SET shortcode = '600001' WHERE id = %s RETURNING id", elsewhere)
+    rows(house, "UPDATE balance_queries SET rung_at = '-infinity' RETURNING id")
+    sweep(house)
+    assert elsewhere in bell.rung
+    assert len(bell.rung) == 3
+
+
+def test_nobody_rings_for_a_suspended_shortcode(house: House, bell: Bell, daraja: FakeDaraja) -> None:
+    open_query(house.database)
+    rows(house, "UPDATE balance_queries SET rung_at = '-infinity' RETURNING id")
+    with house.database.transaction() as connection:
+        breaker.suspend(connection, "600000", "test")
+        assert line.ring_next(connection, "app") is None
+    sweep(house)
+    assert bell.rung == []
+
+
+def test_slots_are_a_tenth_wider_than_the_rate_asks_for() -> None:
+    assert pytest.approx(1.1) == SPACING

@@ -24,9 +24,9 @@ def let_pass(house: House, days: float) -> None:
     [
         (0, []),
         (75.9, []),
-        (76.1, ["password_ageing"]),
+        (76, ["password_ageing"]),
         (89.9, ["password_ageing"]),
-        (90.1, ["password_expired"]),
+        (90, ["password_expired"]),
     ],
 )
 def test_a_password_is_told_of_by_its_age(house: House, days: float, topics: list[str]) -> None:

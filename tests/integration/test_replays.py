@@ -167,3 +167,13 @@ def test_a_kept_callback_has_no_bytes_in_its_repr(house: House, attempt_id: UUID
     record(house, attempt_id, b"<html>")
     with house.database.transaction() as connection:
         assert "payload" not in repr(inbox.find(connection, only_callback(house)))
+
+
+def test_the_newest_callbacks_come_first_and_a_limit_keeps_them(house: House) -> None:
+    for _ in range(3):
+        record(house, uuid4(), success())
+    with house.database.transaction() as connection:
+        found = [one.id for one in received.listed(connection, received.INBOX, limit=2)]
+        every = [one.id for one in received.listed(connection, received.INBOX)]
+    assert every == sorted(every, reverse=True)
+    assert found == every[:2]

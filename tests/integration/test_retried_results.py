@@ -122,3 +122,18 @@ def test_the_history_says_what_it_is_a_retry_of(house: House, request_id: UUID) 
     with house.database.transaction() as connection:
         events = history.timeline(connection, query_of(house, request_id))
     assert f"retry of {first}" in [event.detail.removeprefix("by ") for event in events]
+
+
+def test_the_retry_of_an_unforced_query_is_unforced(house: House, request_id: UUID) -> None:
+    fail(house, query_of(house, request_id), "17")
+    assert [one["forced"] for one in rows(house, "SELECT forced FROM balance_queries")] == [False, False]
+
+
+def test_the_query_that_failed_says_what_took_its_place(house: House, request_id: UUID) -> None:
+    first = query_of(house, request_id)
+    fail(house, first, "17")
+    with house.database.transaction() as connection:
+        events = history.timeline(connection, first)
+    assert [event.detail for event in events if event.what == "retried"] == [
+        f"by query {query_of(house, request_id)}"
+    ]

@@ -11,7 +11,7 @@ import redis
 from cryptography.hazmat.primitives.asymmetric import rsa
 from psycopg import sql
 
-from mpesa_balance import apps, breaker, queries, shortcodes
+from mpesa_balance import apps, attempts, breaker, queries, shortcodes
 from mpesa_balance.queries import Ending
 from ops.simulator.keys import KeyPair
 from tests import samples
@@ -354,3 +354,25 @@ def test_what_daraja_said_survives_a_postgres_that_is_away_for_a_moment(
     monkeypatch.setattr(type(house.daraja), "ask", away_meanwhile)
     submit(house, query_id)
     assert state(house) == "acknowledged"
+
+
+def test_a_submission_that_is_sent_again_with_a_fresh_token_takes_another_slot(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    rows(house, "UPDATE daraja_apps SET requests_per_second = 10 RETURNING name")
+    daraja.replies.append(INVALID_TOKEN)
+    submit(house, query_id)
+    left = "SELECT extract(epoch FROM next_slot_at - now())::float AS left FROM daraja_apps"
+    # The second request was at the second slot, and the third is a spacing after it.
+    assert 0.05 < row(house, left)["left"] <= 0.11
+
+
+def test_a_callback_that_proved_an_attempt_keeps_it_from_being_withdrawn(
+    house: House, query_id: UUID
+) -> None:
+    attempt_id = begin(house, query_id)
+    record(house, attempt_id, success(ResultType=1))
+    with house.database.transaction() as connection:
+        attempts.withdraw(connection, attempt_id, 5)
+    assert attempt_states(house) == ["acknowledged"]
+    assert row(house, "SELECT attempts FROM balance_queries") == {"attempts": 1}

@@ -181,3 +181,8 @@ def test_an_account_without_its_first_amount_is_said_in_either_layout() -> None:
 
 def test_a_name_that_no_terminal_should_get_is_made_printable() -> None:
     assert parse_balance("A\x00\x1bB|KES|1.00").accounts[0].name == "A\ufffd\ufffdB"
+
+
+def test_trailing_separators_are_no_fields() -> None:
+    assert parse_balance(f"{PLAIN}||").warnings == ()
+    assert parse_balance("Aa|KES|1.00|KES|2.00||").warnings == ("repeated_currency_layout",)

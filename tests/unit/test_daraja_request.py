@@ -30,6 +30,8 @@ def test_a_good_request_breaks_no_rule_and_has_exactly_the_documented_fields() -
     [
         ({"initiator": ""}, "initiator"),
         ({"initiator": "a\nb"}, "initiator"),
+        ({"initiator": "   "}, "initiator"),
+        ({"security_credential": base64.b64encode(b"x" * 127).decode()}, "security credential"),
         ({"initiator": "a" * 101}, "initiator"),
         ({"security_credential": ""}, "security credential"),
         ({"security_credential": "Pa55word"}, "security credential"),

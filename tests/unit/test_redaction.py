@@ -139,3 +139,15 @@ def test_entities_and_indented_lines_hide_nothing(credential: str) -> None:
     entities = credential.replace("+", "&#x2b;").replace("/", "&#47;").replace("=", "&#61;")
     for body in (f"<c>{lines}</c>", f"<c>{entities}</c>"):
         assert_gone(credential, without_credentials(body.encode()))
+
+
+def test_a_credential_of_the_shortest_key_is_seen_though_nothing_names_it() -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        credential = encode(bytes(range(128, 256))).decode()
+        assert_gone(credential, without_credentials(json.dumps({"c": credential}).encode()))
+
+
+def test_a_named_value_is_removed_over_line_ends_and_under_many_escapes() -> None:
+    assert b"abc" not in without_credentials(b'{"SecurityCredential":"abc\nabc","a":1}')
+    nested = json.dumps(json.dumps(json.dumps({"SecurityCredential": "abc/"}).replace("S", "\\u0053")))
+    assert "abc" not in without_credentials(nested.encode()).decode()

@@ -209,3 +209,16 @@ def test_a_code_is_the_same_as_a_number_and_as_a_text() -> None:
 def test_the_balance_is_kept_as_it_came() -> None:
     value = "Working Account|KES|1.00|1.00|0.00|0.00\n"
     assert parameters({"Key": "AccountBalance", "Value": value}).raw_balance == value
+
+
+def test_a_body_with_a_byte_order_mark_is_read() -> None:
+    assert read_result(b"\xef\xbb\xbf" + b'{"Result": {"ResultCode": 0}}').is_success
+
+
+def test_a_number_near_zero_that_no_money_has_is_unreadable() -> None:
+    with pytest.raises(CallbackUnreadable):
+        read_json(b'{"a": 1e-100}')
+
+
+def test_a_description_is_cut_at_what_mpesa_allows() -> None:
+    assert len(result(ResultDesc="x" * 5000).description) == 1024

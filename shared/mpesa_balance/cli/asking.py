@@ -7,7 +7,7 @@ from uuid import UUID
 import click
 
 from mpesa_balance import history, shortcodes
-from mpesa_balance.cli import output
+from mpesa_balance.cli import output, stores
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused, Unavailable
@@ -33,9 +33,13 @@ _POLL_SECONDS: Final = 0.2
 )
 @click.option("--remarks", help="2 to 100 plain characters that M-PESA keeps with the query.")
 @click.option("--idempotency-key", help="Asking twice with one key is one request.")
-@click.option("--requested-by", default="mpesa-balance query", show_default=True)
-@click.option("--max-age", type=click.IntRange(min=0), help="A balance this young will do, in seconds.")
-@click.option("--force", is_flag=True, help="Ask even so: one in flight, or a moment ago.")
+@click.option("--requested-by", default="mpesa-balance query", show_default=True, help="For the history.")
+@click.option(
+    "--max-age", type=click.IntRange(min=0), help="A balance at most this old will do, in seconds."
+)
+@click.option(
+    "--force", is_flag=True, help="Ask M-PESA even where a query is in flight or was just answered."
+)
 @output.as_json
 def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: Any) -> None:
     """Ask M-PESA for the balance of SHORTCODE."""
@@ -66,7 +70,7 @@ def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: 
 @output.as_json
 def status(query_id: UUID, json_output: bool) -> None:
     """Show how a query stands, and its timeline. A request's id does as well."""
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         standing = history.of_query(connection, database.sealer, query_id)
         events = history.timeline(connection, standing.query_id) if standing.query_id else []
@@ -85,7 +89,7 @@ def status(query_id: UUID, json_output: bool) -> None:
 @output.as_json
 def balances(shortcode: str | None, json_output: bool) -> None:
     """Show the newest balance of SHORTCODE, or of every shortcode."""
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         if shortcode:
             shortcodes.named(connection, database.sealer, shortcode)
@@ -98,10 +102,6 @@ def balances(shortcode: str | None, json_output: bool) -> None:
 
 def _both(reader: Reader) -> tuple[DatabaseSettings, BrokerSettings]:
     return reader.database(), reader.broker()
-
-
-def _database() -> Database:
-    return Database(load(Reader.database), "mpesa-balance-cli")
 
 
 def _wait(database: Database, request_id: UUID, timeout: int) -> Standing:

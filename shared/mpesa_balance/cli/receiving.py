@@ -6,13 +6,12 @@ from typing import Any, Final
 import click
 
 from mpesa_balance import received
-from mpesa_balance.cli import output
+from mpesa_balance.cli import output, stores
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused
 from mpesa_balance.inbox import Disposition
 from mpesa_balance.received import INBOX, SELECTIONS, Received
 from mpesa_balance.replays import replay
-from mpesa_balance.settings import Reader, load
 
 #: What a script sees of a replay that applied nothing.
 EXIT_NOT_APPLIED: Final = 3
@@ -41,7 +40,7 @@ def list_callbacks(
 ) -> None:
     """Show the newest callbacks that wait for a person, or others."""
     selections = () if everything else only or INBOX
-    with _database().transaction() as connection:
+    with stores.database().transaction() as connection:
         found = received.listed(connection, selections, shortcode, limit)
     if json_output:
         output.write_json([one.document() for one in found])
@@ -56,7 +55,7 @@ def list_callbacks(
 @output.as_json
 def show_callback(number: int, payload: bool, json_output: bool) -> None:
     """Show one callback and its replays."""
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         if payload:
             # Bytes are written as they are, without a newline of ours.
@@ -85,13 +84,16 @@ def show_callback(number: int, payload: bool, json_output: bool) -> None:
 def replay_callbacks(numbers: tuple[int, ...], only: tuple[str, ...], by: str, json_output: bool) -> None:
     """Judge callbacks again, after what kept them from being applied was mended.
 
-    Exit code 3 where none was applied.
+    Exit code 3 where one of them is not applied.
     """
     if bool(numbers) is bool(only):
         raise RequestRefused(["name callbacks by number, or all of a kind with --only"])
-    database = _database()
-    if only:
-        with database.transaction() as connection:
+    database = stores.database()
+    with database.transaction() as connection:
+        # All of them are looked up first: a number that is wrong must not leave half of them done.
+        for number in numbers:
+            received.shown(connection, number)
+        if only:
             numbers = tuple(one.id for one in received.listed(connection, only, limit=10_000))
     done = [_replayed(database, number, by) for number in numbers]
     if json_output:
@@ -99,7 +101,7 @@ def replay_callbacks(numbers: tuple[int, ...], only: tuple[str, ...], by: str, j
     else:
         rows = [(str(one["id"]), str(one["disposition"]), str(one["reason"] or "")) for one in done]
         output.write_table(("Number", "What became of it", "Reason"), rows)
-    if all(one["disposition"] != Disposition.APPLIED for one in done):
+    if any(one["disposition"] != Disposition.APPLIED for one in done):
         click.get_current_context().exit(EXIT_NOT_APPLIED)
 
 
@@ -122,10 +124,6 @@ def _row(one: Received) -> tuple[str, ...]:
         one.reason or "",
         one.address or "",
     )
-
-
-def _database() -> Database:
-    return Database(load(Reader.database), "mpesa-balance-cli")
 
 
 COMMANDS: Final[tuple[Any, ...]] = (callbacks_group,)

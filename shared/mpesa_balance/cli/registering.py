@@ -8,10 +8,8 @@ import click
 
 from mpesa_balance import apps, breaker, passwords, shortcodes
 from mpesa_balance.apps import BASE_URLS, DEFAULT_RATE, App
-from mpesa_balance.cli import output, prompting
+from mpesa_balance.cli import output, prompting, stores
 from mpesa_balance.daraja_request import IDENTIFIER_TYPES
-from mpesa_balance.database import Database
-from mpesa_balance.settings import Reader, load
 from mpesa_balance.shortcodes import Shortcode
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -32,9 +30,7 @@ def apps_group() -> None:
 @click.option(
     "--requests-per-second",
     type=float,
-    default=float(DEFAULT_RATE),
-    show_default=True,
-    help="What Daraja lets this app send; all workers together stay below it.",
+    help=f"What Daraja lets this app send, all workers together; {DEFAULT_RATE}, or what it was before.",
 )
 @click.option("--replace", is_flag=True, help="Change an app that is registered already.")
 @output.as_json
@@ -45,22 +41,26 @@ def add_app(
     certificate: Path | None,
     consumer_key_file: Path | None,
     consumer_secret_file: Path | None,
-    requests_per_second: float,
+    requests_per_second: float | None,
     replace: bool,
     json_output: bool,
 ) -> None:
     """Register a Daraja app under NAME (lowercase letters, digits and hyphens)."""
-    app = App(
-        name=name,
-        environment=environment,
-        base_url=base_url or BASE_URLS[environment],
-        certificate=certificate.read_bytes() if certificate else None,
-        consumer_key=prompting.secret("MPESA_CONSUMER_KEY", "Consumer key", consumer_key_file),
-        consumer_secret=prompting.secret("MPESA_CONSUMER_SECRET", "Consumer secret", consumer_secret_file),
-        requests_per_second=Decimal(str(requests_per_second)),
-    )
-    database = _database()
+    # Asked for before the transaction, which must not wait for a person.
+    key = prompting.secret("MPESA_CONSUMER_KEY", "Consumer key", consumer_key_file)
+    secret = prompting.secret("MPESA_CONSUMER_SECRET", "Consumer secret", consumer_secret_file)
+    database = stores.database()
     with database.transaction() as connection:
+        rate = requests_per_second
+        app = App(
+            name=name,
+            environment=environment,
+            base_url=base_url or BASE_URLS[environment],
+            certificate=certificate.read_bytes() if certificate else None,
+            consumer_key=key,
+            consumer_secret=secret,
+            requests_per_second=apps.rate_of(connection, name) if rate is None else Decimal(str(rate)),
+        )
         apps.add(connection, database.sealer, app, replace=replace)
     output.report(f"App {name} is registered.", _app_document(app), json_output)
 
@@ -69,7 +69,7 @@ def add_app(
 @output.as_json
 def list_apps(json_output: bool) -> None:
     """Show the apps."""
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         found = apps.every(connection, database.sealer)
     rows = [_app_document(app) for app in found]
@@ -125,7 +125,7 @@ def add_shortcode(
         credential_kind=kind,
         credential=credential,
     )
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         shortcodes.add(connection, database.sealer, entry, replace=replace)
     _report(f"Shortcode {shortcode} is registered.", shortcode, json_output)
@@ -135,7 +135,7 @@ def add_shortcode(
 @output.as_json
 def list_shortcodes(json_output: bool) -> None:
     """Show the shortcodes."""
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         found = shortcodes.every(connection, database.sealer)
     if json_output:
@@ -161,7 +161,7 @@ def list_shortcodes(json_output: bool) -> None:
 @output.as_json
 def show_shortcode(shortcode: str, json_output: bool) -> None:
     """Show one shortcode; its credential is never shown."""
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         entry = shortcodes.named(connection, database.sealer, shortcode)
     if json_output:
@@ -177,7 +177,7 @@ def show_shortcode(shortcode: str, json_output: bool) -> None:
 @output.as_json
 def suspend_shortcode(shortcode: str, because: str, json_output: bool) -> None:
     """Send nothing for SHORTCODE until it is resumed."""
-    with _database().transaction() as connection:
+    with stores.database().transaction() as connection:
         breaker.suspend(connection, shortcode, because)
     _report(f"Shortcode {shortcode} is suspended.", shortcode, json_output)
 
@@ -187,7 +187,7 @@ def suspend_shortcode(shortcode: str, because: str, json_output: bool) -> None:
 @output.as_json
 def resume_shortcode(shortcode: str, json_output: bool) -> None:
     """Let queries for SHORTCODE go on."""
-    with _database().transaction() as connection:
+    with stores.database().transaction() as connection:
         breaker.resume(connection, shortcode)
     _report(f"Shortcode {shortcode} is resumed.", shortcode, json_output)
 
@@ -207,7 +207,7 @@ def _app_document(app: App) -> dict[str, str]:
 
 def _report(sentence: str, shortcode: str, json_output: bool) -> None:
     """What was done to a shortcode, and how it stands now."""
-    database = _database()
+    database = stores.database()
     with database.transaction() as connection:
         entry = shortcodes.named(connection, database.sealer, shortcode)
     output.report(sentence, _document(entry), json_output)
@@ -225,10 +225,6 @@ def _document(entry: Shortcode) -> dict[str, Any]:
         "password_age_days": entry.password_age_days,
         "suspended_because": entry.suspended_because,
     }
-
-
-def _database() -> Database:
-    return Database(load(Reader.database), "mpesa-balance-cli")
 
 
 COMMANDS: Final[tuple[Any, ...]] = (apps_group, shortcodes_group)
