@@ -50,15 +50,14 @@ def last_failure(patient: Patient, entry: RegisteredShortcode) -> list[Opinion]:
     found = f"a query failed {moment(last.ended_at)} with {said}"
     if last.is_past:
         return [ok(f"{found}; a later one was completed")]
-    advice = (
-        advice_for(last.code, last.description or "")
-        or f"All that happened to it: `mpesa-balance status {last.query_id}`."
-    )
     trouble = troubles.of_failure(last.code, last.description)
     if trouble is None:
-        return [warning(found, advice)]
+        advice = advice_for(last.code, last.description or "")
+        return [
+            warning(found, advice or f"All that happened to it: `mpesa-balance status {last.query_id}`.")
+        ]
     mend = f"{commands.replace_shortcode(entry)}, then {commands.resume(entry)}"
-    return [error(f"{trouble}: {found}", f"{advice} {troubles.CAUSES[trouble]}; {mend}")]
+    return [error(f"{trouble}: {found}", f"{troubles.CAUSES[trouble]}; {mend}")]
 
 
 def newest_balance(patient: Patient, entry: RegisteredShortcode) -> list[Opinion]:

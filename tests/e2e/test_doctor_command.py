@@ -90,6 +90,9 @@ def test_an_installation_that_works_has_nothing_worse_than_warnings(
     assert all(found.keys() == {"area", "verdict", "finding", "remedy"} for found in document["findings"])
     assert "workers answer for every queue: everything@" in done.stdout
     assert (done.returncode, shown.result().returncode) == (0, 1)
+    # People see what is not well, and how much is.
+    assert "│ ok" not in shown.result().stdout
+    assert "│ ok" in run(installation, "doctor", "--all").stdout
     for output in (done.stdout + done.stderr, shown.result().stdout + shown.result().stderr):
         assert not [secret for secret in secrets if secret in output]
 

@@ -17,9 +17,10 @@ _COLUMNS: Final = ("Area", "Verdict", "Finding", "What to do")
 
 @click.command()
 @click.argument("shortcode", required=False)
+@click.option("--all", "everything", is_flag=True, help="Show also what is well.")
 @click.option("--strict", is_flag=True, help="Let a warning count as an error.")
 @output.as_json
-def doctor(shortcode: str | None, strict: bool, json_output: bool) -> None:
+def doctor(shortcode: str | None, everything: bool, strict: bool, json_output: bool) -> None:
     """Say what is wrong with this installation, for SHORTCODE or every shortcode, and what to do.
 
     Settings, Postgres, Redis and workers, keys, Daraja apps (each is asked for a token), the callback
@@ -37,7 +38,9 @@ def doctor(shortcode: str | None, strict: bool, json_output: bool) -> None:
     if json_output:
         output.write_json({"verdicts": verdicts, "findings": documents})
     else:
-        output.write_table(_COLUMNS, [tuple(document.values()) for document in documents])
+        shown = [document for document in documents if everything or document["verdict"] != "ok"]
+        if shown:
+            output.write_table(_COLUMNS, [tuple(document.values()) for document in shown])
         click.echo(", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))
     if verdicts["error"] or (strict and verdicts["warning"]):
         click.get_current_context().exit(EXIT_UNWELL)
