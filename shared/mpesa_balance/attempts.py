@@ -79,12 +79,11 @@ def begin(
     }
     connection.execute(_LOCK_APP, row)
     begun = connection.execute(_BEGIN, row).fetchone()
+    if begun is None or begun["query_id"] != query_id:
+        # Its bell has served another or nobody, so it must be rung once more.
+        connection.execute(_BELL_WAS_HEARD, row)
     if begun is None:
-        connection.execute(_BELL_WAS_HEARD, row)
         return None
-    if begun["query_id"] != query_id:
-        # Its own bell has served another, so it must be rung once more.
-        connection.execute(_BELL_WAS_HEARD, row)
     return Attempt(
         id=attempt_id,
         number=begun["number"],
