@@ -1,6 +1,8 @@
 """The command line where things go wrong: one line that says what to do, and an exit code."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -175,3 +177,10 @@ def test_the_database_is_as_it_was_after_everything_that_was_refused(
         run(environment, *arguments)
     with database.transaction() as connection:
         assert connection.execute("SELECT FROM balance_requests").rowcount == 0
+
+
+def test_the_command_is_installed_under_its_name() -> None:
+    """As a process that shares nothing with the tests."""
+    installed = Path(sys.executable).with_name("mpesa-balance")
+    done = subprocess.run((installed, "--version"), capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "mpesa-balance,")
