@@ -57,6 +57,7 @@ CHECKS: Final = (
     Check("callbacks", "callback address", callbacks.rules, ("settings", *_TABLES)),
     Check("callbacks", "reachability", callbacks.alive, ("settings",)),
     Check("callbacks", "forged tokens", callbacks.guarded, ("settings",)),
+    Check("inbox", "inbox", queries.inbox, _TABLES),
     Check("shortcode", "place", shortcodes.place, _REGISTERED, _SHORTCODES),
     Check("shortcode", "suspension", shortcodes.suspension, _REGISTERED, _SHORTCODES),
     Check("shortcode", "age of the password", shortcodes.password_age, _REGISTERED, _SHORTCODES),

@@ -1,6 +1,6 @@
-"""What became of each shortcode's queries: its callbacks, last day, last failure and newest balance."""
+"""What became of queries: the inbox, and each shortcode's callbacks, failures and newest balance."""
 
-from mpesa_balance import diagnosis, history
+from mpesa_balance import diagnosis, history, received
 from mpesa_balance.balances import Account
 from mpesa_balance.cli.output import moment
 from mpesa_balance.diagnosis import RegisteredShortcode
@@ -23,6 +23,17 @@ def last_callback(patient: Patient, entry: RegisteredShortcode) -> list[Opinion]
     if last.disposition in (Disposition.APPLIED, Disposition.NOTED):
         return [ok(found)]
     return [warning(f"{found}, {troubles.quoted(last.reason)}", f"`mpesa-balance status {last.query_id}`")]
+
+
+def inbox(patient: Patient) -> list[Opinion]:
+    """Whether callbacks wait for a person."""
+    with patient.reading() as connection:
+        waiting = received.waiting(connection)
+    if not waiting:
+        return [ok("no callback waits for a person")]
+    counted = ", ".join(f"{count} {disposition}" for disposition, count in waiting.items())
+    remedy = "`mpesa-balance callbacks list`, and `callbacks replay` once what kept them is mended"
+    return [warning(f"callbacks wait for a person: {counted}", remedy)]
 
 
 def last_day(patient: Patient, entry: RegisteredShortcode) -> list[Opinion]:

@@ -84,6 +84,11 @@ def listed(
     return [_received(found) for found in connection.execute(_LISTED, row)]
 
 
+def waiting(connection: Connection) -> dict[str, int]:
+    """How many callbacks wait for a person, by disposition."""
+    return {row["disposition"]: row["n"] for row in connection.execute(_WAITING)}
+
+
 def shown(connection: Connection, callback_id: int) -> Received:
     """One callback. Raises NotFound."""
     found = connection.execute(_SHOWN, {"id": callback_id}).fetchone()
@@ -128,6 +133,11 @@ _LISTED: Final = (
     ORDER BY c.recorded_at DESC, c.id DESC LIMIT %(limit)s
 """
 )
+
+_WAITING: Final = """
+    SELECT disposition, count(*) AS n FROM callbacks
+    WHERE disposition IN ('conflict', 'unmatched', 'unreadable') GROUP BY disposition ORDER BY disposition
+"""
 
 _SHOWN: Final = _COLUMNS + " WHERE c.id = %(id)s"
 

@@ -54,7 +54,7 @@ def test_findings_come_area_by_area_and_each_shortcode_is_one(
     areas = [finding.area for finding in examined()]
     assert list(dict.fromkeys(areas)) == [
         *("settings", "database", "registrations", "broker", "keys"),
-        *("app app", "callbacks", "shortcode 600000", "shortcode 600001"),
+        *("app app", "callbacks", "inbox", "shortcode 600000", "shortcode 600001"),
     ]
     assert areas == sorted(areas, key=areas.index)
 

@@ -323,3 +323,11 @@ def test_somebody_elses_words_are_repeated_short_and_without_amounts(
     text: str | None, repeated: str
 ) -> None:
     assert troubles.quoted(text) == repeated
+
+
+def test_callbacks_that_wait_for_a_person_are_counted(patient: Patient, house: House) -> None:
+    assert "no callback waits" in only(queries.inbox(patient), "ok")
+    attempt_id = begin(house, open_query(house.database))
+    for payload in (b"<html>", b"", success(), success(ZEROS)):
+        record(house, attempt_id, payload)
+    assert "1 conflict, 2 unreadable" in only(queries.inbox(patient), "warning")
