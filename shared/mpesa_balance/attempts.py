@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
-from mpesa_balance import shortcodes
+from mpesa_balance import line, shortcodes
 from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import SealBroken
@@ -89,7 +89,7 @@ def begin(
         number=begun["number"],
         query_id=begun["query_id"],
         remarks=begun["remarks"],
-        wait=begun["wait"],
+        wait=line.take_slot(connection, app.name) or 0.0,
         entry=_entry(connection, sealer, begun["shortcode"]),
         app=app,
     )
@@ -154,11 +154,11 @@ def fill_in_ids(
 #: Beginnings of one app happen one after the other, so that its slots are given out in order.
 _LOCK_APP: Final = "SELECT FROM daraja_apps WHERE name = %(app)s FOR NO KEY UPDATE"
 
-#: The first in line takes the app's next slot; its earlier attempts that never heard anything become
-#: unknown in the same statement.
+#: The first in line, where the app's next slot is near. Its earlier attempts that never heard anything
+#: become unknown in the same statement.
 _BEGIN: Final = """
     WITH app AS (
-        SELECT name, next_slot_at FROM daraja_apps
+        SELECT name FROM daraja_apps
         WHERE name = %(app)s
           AND next_slot_at <= clock_timestamp() + make_interval(secs => least(
               greatest(%(least_wait)s, 2 * %(spacing)s / requests_per_second), %(most_wait)s)::float)
@@ -175,11 +175,6 @@ _BEGIN: Final = """
             next_attempt_at = now() + make_interval(secs => %(grace)s)
         FROM first WHERE q.id = first.id AND q.state = 'pending'
         RETURNING q.id, q.attempts, q.shortcode, q.remarks
-    ), slot AS (
-        UPDATE daraja_apps a SET next_slot_at = greatest(a.next_slot_at, clock_timestamp())
-                                                + make_interval(secs => %(spacing)s / requests_per_second)
-        FROM app WHERE a.name = app.name AND EXISTS (SELECT FROM taken)
-        RETURNING greatest(app.next_slot_at - clock_timestamp(), interval '0') AS wait
     ), given_up AS (
         UPDATE submission_attempts a SET state = 'unknown' FROM taken
         WHERE a.query_id = taken.id AND a.state = 'sending'
@@ -187,9 +182,7 @@ _BEGIN: Final = """
         INSERT INTO submission_attempts (id, query_id, number, sent_at)
         SELECT %(attempt_id)s, id, attempts, clock_timestamp() FROM taken
     )
-    SELECT id AS query_id, attempts AS number, shortcode, remarks,
-           extract(epoch FROM wait)::float AS wait
-    FROM taken, slot
+    SELECT id AS query_id, attempts AS number, shortcode, remarks FROM taken
 """
 
 #: A bell that was heard in vain will be rung again: by whoever is done first, or by the sweeper.

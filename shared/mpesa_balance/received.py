@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from mpesa_balance import inbox
 from mpesa_balance.database import Connection
-from mpesa_balance.deliveries import delivery_place
 from mpesa_balance.inbox import Disposition, unknown
 from mpesa_balance.sealing import Sealer
 
@@ -104,10 +104,8 @@ def replays(connection: Connection, callback_id: int) -> list[Replayed]:
 
 def payload(connection: Connection, sealer: Sealer, callback_id: int) -> bytes:
     """The bytes of a callback as they came; they hold balances. Raises NotFound or SealBroken."""
-    row = connection.execute(_PAYLOAD, {"id": callback_id}).fetchone()
-    if row is None:
-        raise unknown(callback_id)
-    return sealer.open(row["payload"], delivery_place(row["attempt_id"], row["kind"], row["digest"]))
+    kept = inbox.find(connection, callback_id)
+    return sealer.open(kept.payload, kept.place)
 
 
 def _received(row: dict[str, Any]) -> Received:
@@ -134,6 +132,7 @@ _LISTED: Final = (
 """
 )
 
+#: What INBOX names, written out so that the planner can match the partial index of the inbox.
 _WAITING: Final = """
     SELECT disposition, count(*) AS n FROM callbacks
     WHERE disposition IN ('conflict', 'unmatched', 'unreadable') GROUP BY disposition ORDER BY disposition
@@ -145,5 +144,3 @@ _REPLAYS: Final = """
     SELECT replayed_at, replayed_by, disposition_before, disposition, reason
     FROM callback_replays WHERE callback_id = %(id)s ORDER BY id
 """
-
-_PAYLOAD: Final = "SELECT attempt_id, kind, digest, payload FROM callbacks WHERE id = %(id)s"

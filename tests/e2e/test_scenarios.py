@@ -54,15 +54,12 @@ class Played:
     def is_over(self, scenario: Scenario) -> bool:
         """Whether it stands as the table says; a scenario that never does is told by its own test."""
         query = self.rows(_FIRST, scenario.number)
-        return bool(query) and query[0]["answered"] and self._stands(scenario) == _expected(scenario)
+        return bool(query) and query[0]["answered"] and self.stands(scenario) == _expected(scenario)
 
-    def _stands(self, scenario: Scenario) -> tuple[Any, ...]:
+    def stands(self, scenario: Scenario) -> tuple[Any, ...]:
         query = self.query(scenario)
         code = query["result_code"] if scenario.refused_code else None
         return query["state"], query["late"], self.dispositions(scenario), code
-
-    def stands(self, scenario: Scenario) -> tuple[Any, ...]:
-        return self._stands(scenario)
 
 
 def _expected(scenario: Scenario) -> tuple[Any, ...]:
