@@ -5,8 +5,8 @@ import json
 import os
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -103,23 +103,40 @@ class StateDirectory:
         _write_private(self.env_file, "".join(lines))
 
     def _end_leftovers(self) -> None:
-        """End what a stack that was killed could not end itself. Only its holder calls this."""
-        leftovers = [process for process in psutil.process_iter() if self._is_leftover(process)]
-        for process in leftovers:
-            process.terminate()
-        for process in psutil.wait_procs(leftovers, timeout=10)[1]:
-            process.kill()
+        """End what a stack that was killed could not end itself. Only its holder calls this.
 
-    def _is_leftover(self, process: psutil.Process) -> bool:
-        try:
-            if process.name().startswith("valkey"):
-                # It writes its title over its environment, and runs in its data directory.
-                return Path(process.cwd()) == self.path / REDIS_FOLDER
-            marked = process.environ().get(MARK) == str(self.path)
-            # Postgres is found by its own pid file, and must not be ended before its clients are.
-            return marked and process.pid != os.getpid() and process.name() != "postgres"
-        except psutil.Error:
-            return False
+        The programs go before their Redis: a worker that loses it first waits for it to come back.
+        """
+        for is_theirs in (self._is_program, self._is_redis):
+            leftovers = [process for process in psutil.process_iter() if _holds(is_theirs, process)]
+            _tell(psutil.Process.terminate, leftovers)
+            stubborn = psutil.wait_procs(leftovers, timeout=10)[1]
+            _tell(psutil.Process.kill, stubborn)
+            psutil.wait_procs(stubborn, timeout=10)
+
+    def _is_program(self, process: psutil.Process) -> bool:
+        marked = process.environ().get(MARK) == str(self.path)
+        # Postgres is found by its own pid file, and must not be ended before its clients are.
+        return marked and process.pid != os.getpid() and process.name() != "postgres"
+
+    def _is_redis(self, process: psutil.Process) -> bool:
+        # It writes its title over its environment, and runs in its data directory.
+        return process.name().startswith("valkey") and Path(process.cwd()) == self.path / REDIS_FOLDER
+
+
+def _holds(check: Callable[[psutil.Process], bool], process: psutil.Process) -> bool:
+    try:
+        return check(process)
+    except psutil.Error:
+        # It has ended meanwhile, or is another user's.
+        return False
+
+
+def _tell(signal: Callable[[psutil.Process], None], processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        # It may have ended meanwhile: a child does when its parent has been told.
+        with suppress(psutil.NoSuchProcess):
+            signal(process)
 
 
 def _write_private(path: Path, text: str) -> None:

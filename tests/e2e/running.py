@@ -112,7 +112,8 @@ def running(
     (state_dir / ENV_FILE).unlink(missing_ok=True)
     stack = start(state_dir, *arguments, environment=environment)
     try:
-        eventually(lambda: stack.env or stack.process.poll() is not None, seconds=60)
+        # The stack itself gives up after a minute, and may first have had to end what another one left.
+        eventually(lambda: stack.env or stack.process.poll() is not None, seconds=120)
         assert stack.env, stack.log
         yield stack
     finally:

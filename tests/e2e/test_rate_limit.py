@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from mpesa_balance import BalanceClient
+from mpesa_balance import BalanceClient, line
 from mpesa_balance.database import Database
 from mpesa_balance.sealing import parse_sealer
 from mpesa_balance.settings import DatabaseSettings
@@ -27,20 +27,25 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
+def count(database: Database, state: str) -> int:
+    with database.transaction() as connection:
+        return connection.execute("SELECT FROM balance_queries WHERE state = %s", (state,)).rowcount
+
+
 def test_all_are_submitted_in_order_and_none_is_refused(stack: Stack) -> None:
     sealer = parse_sealer(stack.env["SEALING_KEYS"])
     database = Database(DatabaseSettings(database_url=stack.env["DATABASE_URL"], sealer=sealer))
     register(database, stack, NUMBERS, rate=5)
+    with database.transaction() as connection:
+        # Until all of them stand in the line: two workers record them, and each is free to be the first.
+        line.hold_back(connection, "played", 3600)
     with BalanceClient(stack.env["BROKER_URL"]) as client:
         for number in NUMBERS:
             client.request_balance(number)
-
-    def completed() -> bool:
-        with database.transaction() as connection:
-            found = connection.execute("SELECT FROM balance_queries WHERE state = 'completed'")
-            return found.rowcount == len(NUMBERS)
-
-    eventually(completed, seconds=120)
+    eventually(lambda: count(database, "pending") == len(NUMBERS), seconds=60)
+    with database.transaction() as connection:
+        connection.execute("UPDATE daraja_apps SET next_slot_at = now()")
+    eventually(lambda: count(database, "completed") == len(NUMBERS), seconds=120)
     simulator = f"{stack.env['DARAJA_URL']}/simulator"
     summary = requests.get(f"{simulator}/ledger/summary", timeout=5).json()
     entries = requests.get(f"{simulator}/ledger?after=0", timeout=5).json()["entries"]
