@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from mpesa_balance import logs
 from mpesa_balance.settings import Reader, WebhookSettings, load_or_exit
 from webhooks.door import Door
+from webhooks.ingress import Ingress
 from webhooks.publisher import Publisher
 from webhooks.views import blueprint, register_refusals
 
@@ -21,7 +22,7 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     logs.configure(settings.log_level)
     app = Flask("webhooks", static_folder=None)
     app.extensions["door"] = Door(settings.callbacks, settings.address_policy)
-    app.extensions["publisher"] = Publisher(settings.broker)
+    app.extensions["ingress"] = Ingress(settings.spool_directory, Publisher(settings.broker))
     app.register_blueprint(blueprint)
     register_refusals(app)
     # Flask's own line names the address, and with it a token that is good.

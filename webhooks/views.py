@@ -10,7 +10,7 @@ from mpesa_balance.callback_urls import PATH
 from mpesa_balance.errors import BrokerUnavailable, CallbackRejected
 from webhooks import envelope
 from webhooks.door import Door
-from webhooks.publisher import Publisher
+from webhooks.ingress import Ingress
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ blueprint: Final = Blueprint("callbacks", __name__)
 def receive(token: str, kind: str) -> Answer:
     """A callback of Daraja. What its token admits is kept, also where its body cannot be read."""
     admitted = _door().admit(token, kind, request)
-    _publisher().publish([admitted.delivery])
+    _ingress().keep(admitted.delivery)
     return _answer(envelope.problem(kind, admitted.payload))
 
 
@@ -35,9 +35,9 @@ def live() -> Answer:
 
 @blueprint.get("/health/ready")
 def ready() -> Answer:
-    """This process can pass on what it is given."""
-    _publisher().check()
-    return {"status": "ready"}, 200
+    """This process can keep what it is given; with the state of its spool."""
+    _ingress().check()
+    return {"status": "ready", "spool": _ingress().gauges()._asdict()}, 200
 
 
 def register_refusals(app: Flask) -> None:
@@ -67,6 +67,6 @@ def _door() -> Door:
     return door
 
 
-def _publisher() -> Publisher:
-    publisher: Publisher = current_app.extensions["publisher"]
-    return publisher
+def _ingress() -> Ingress:
+    ingress: Ingress = current_app.extensions["ingress"]
+    return ingress

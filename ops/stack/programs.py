@@ -76,6 +76,6 @@ def webhooks_command(port: int) -> tuple[str, ...]:
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
         *("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--log-level", "warning"),
         # One process with a few threads: a view waits for Redis only.
-        *("--workers", "1", "--blocking-threads", "4", "--backpressure", "64"),
+        *("--workers", "1", "--blocking-threads", "4", "--backpressure", "2048"),
         "webhooks.app:create_app",
     )

@@ -24,8 +24,12 @@ from mpesa_balance.errors import RequestRefused
 REQUEST_BALANCE: Final = "mpesa_balance.request_balance"
 SUBMIT_QUERY: Final = "mpesa_balance.submit_query"
 RECORD_CALLBACKS: Final = "mpesa_balance.record_callbacks"
+RECORD_SPOOLED: Final = "mpesa_balance.record_spooled_callbacks"
+JUDGE_CALLBACK: Final = "mpesa_balance.judge_callback"
 REFRESH_TOKENS: Final = "mpesa_balance.refresh_tokens"
 SWEEP: Final = "mpesa_balance.sweep"
+QUARANTINE: Final = "mpesa_balance.quarantine"
+CANARY: Final = "mpesa_balance.canary"
 
 REQUESTS_QUEUE: Final = "mpesa-requests"
 SUBMISSIONS_QUEUE: Final = "mpesa-submissions"
@@ -40,9 +44,15 @@ QUEUES: Final[Mapping[str, str]] = {
     REQUEST_BALANCE: REQUESTS_QUEUE,
     SUBMIT_QUERY: SUBMISSIONS_QUEUE,
     RECORD_CALLBACKS: CALLBACKS_QUEUE,
+    RECORD_SPOOLED: CALLBACKS_QUEUE,
+    JUDGE_CALLBACK: CALLBACKS_QUEUE,
     REFRESH_TOKENS: SUBMISSIONS_QUEUE,
     SWEEP: MAINTENANCE_QUEUE,
+    QUARANTINE: MAINTENANCE_QUEUE,
 }
+
+#: Where the worker tells a spool, below its id, which numbers Postgres has: a list in Redis.
+RECEIPTS: Final = "mpesa-receipts:"
 
 #: The namespace of request ids made from idempotency keys. Changing it would make every key new.
 REQUEST_NAMESPACE: Final = UUID("7a5d2b0e-6a0f-5c39-9f0d-6d1f6c1f0b52")

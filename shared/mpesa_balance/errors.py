@@ -5,7 +5,8 @@ MpesaBalanceError
 ├── SchemaOutdated           the database waits for `mpesa-balance migrate`
 ├── Unavailable              ours, and it passes: try again until it is recorded
 │   ├── BrokerUnavailable        Redis
-│   └── DatabaseUnavailable      Postgres
+│   ├── DatabaseUnavailable      Postgres
+│   └── SpoolUnavailable         the disk of the webhook tier
 ├── RequestRefused           what a caller asked cannot be done: say everything that is wrong with it
 │   └── NotFound                 the thing that was named is not there
 ├── CallbackRejected         the sender of a callback is refused
@@ -46,6 +47,10 @@ class BrokerUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """Postgres cannot be reached or dropped the connection."""
+
+
+class SpoolUnavailable(Unavailable):
+    """The webhook tier's disk does not keep what it is given."""
 
 
 class RequestRefused(MpesaBalanceError):

@@ -6,13 +6,14 @@ A setting that holds a secret may instead be given as NAME_FILE, the path of a f
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from environs import EnvError, FileAwareEnv
 
 from mpesa_balance.addresses import AddressPolicy, parse_policy
 from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
-from mpesa_balance.contract import check_broker_url
+from mpesa_balance.contract import REFRESH_TOKENS, SWEEP, check_broker_url
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
@@ -53,6 +54,7 @@ class WebhookSettings:
 
     broker: BrokerSettings
     callbacks: CallbackSettings
+    spool_directory: Path
     trusted_hops: int
     address_policy: AddressPolicy
     log_level: str
@@ -73,7 +75,13 @@ class WorkerSettings:
     daraja_timeout: int
     token_margin: int
     sweep_interval: int
+    canary_interval: int
     log_level: str
+
+    @property
+    def intervals(self) -> dict[str, int]:
+        """How often each periodic job runs, in seconds, whoever sends its ticks."""
+        return {SWEEP: self.sweep_interval, REFRESH_TOKENS: 60}
 
 
 class Reader:
@@ -117,6 +125,7 @@ class Reader:
         return WebhookSettings(
             broker=self.broker(),
             callbacks=self.callbacks(),
+            spool_directory=self._value("SPOOL_DIR", _directory, "/var/spool/mpesa-balance"),
             trusted_hops=self._whole("TRUSTED_PROXY_HOPS", 0, at_least=0),
             address_policy=self._value("CALLBACK_ADDRESS_POLICY", parse_policy, "flag"),
             log_level=self.log_level(),
@@ -138,6 +147,7 @@ class Reader:
             daraja_timeout=self._whole("DARAJA_TIMEOUT_SECONDS", 10, at_least=1, at_most=10),
             token_margin=self._whole("TOKEN_MARGIN_SECONDS", 300, at_least=0),
             sweep_interval=self._whole("SWEEP_INTERVAL_SECONDS", 5, at_least=1),
+            canary_interval=self._whole("CANARY_INTERVAL_SECONDS", 30, at_least=1),
             log_level=self.log_level(),
         )
 
@@ -200,6 +210,12 @@ def _log_level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return text.upper()
+
+
+def _directory(text: str) -> Path:
+    if not Path(text).is_absolute():
+        raise ValueError("must be the absolute path of a directory on a disk that survives a restart")
+    return Path(text)
 
 
 def _signer(text: str) -> CallbackSigner:

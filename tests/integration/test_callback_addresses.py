@@ -1,16 +1,14 @@
 """Whose callbacks are taken: the token authenticates, and the address is a policy on top of it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import redis
 import requests
 
-from mpesa_balance.callback_urls import CallbackSigner
-from mpesa_balance.sealing import Sealer
 from tests import samples
-from tests.integration.test_webhooks import Webhooks, running
+from tests.integration.webhook_desk import Webhooks, running
 
 DIRECT = samples.document("transport/callback-headers-direct.json")
 SPOOFED = samples.document("transport/callback-headers-spoofed.json")
@@ -18,16 +16,12 @@ SPOOFED = samples.document("transport/callback-headers-spoofed.json")
 
 @pytest.fixture
 def webhooks(
-    request: pytest.FixtureRequest,
-    broker_url: str,
-    keys: dict[str, str],
-    signer: CallbackSigner,
-    sealer: Sealer,
+    request: pytest.FixtureRequest, broker_url: str, keys: dict[str, str], tmp_path: Path
 ) -> Iterator[Webhooks]:
     policy, hops = request.param
-    settings = {"CALLBACK_ADDRESS_POLICY": policy, "TRUSTED_PROXY_HOPS": hops, "BROKER_URL": broker_url}
-    with running({**keys, **settings}) as url:
-        yield Webhooks(url, signer, sealer, redis.Redis.from_url(broker_url))
+    settings = {"CALLBACK_ADDRESS_POLICY": policy, "TRUSTED_PROXY_HOPS": hops}
+    with running(keys, broker_url, tmp_path / "spool", **settings) as webhooks:
+        yield webhooks
 
 
 def post(webhooks: Webhooks, forwarded: str | None) -> requests.Response:
@@ -49,7 +43,7 @@ def test_under_enforce_only_known_addresses_come_in_and_spoofed_ones_do_not(webh
 @pytest.mark.parametrize("webhooks", [("enforce", "0")], indirect=True)
 def test_without_a_trusted_proxy_the_header_is_a_strangers_claim(webhooks: Webhooks) -> None:
     assert post(webhooks, SPOOFED["headers"]["X-Forwarded-For"]).status_code == 403
-    assert webhooks.messages() == []
+    assert webhooks.spooled() == []
 
 
 @pytest.mark.parametrize("webhooks", [("enforce", "1")], indirect=True)

