@@ -33,6 +33,7 @@ from mpesa_balance.shortcodes import Shortcode
 from ops.migrate import migrate
 from ops.stack.ports import free_port
 from tests.fakes import FakeDaraja, fake_daraja
+from worker.bells import Bells
 from worker.house import House, build
 
 with warnings.catch_warnings():
@@ -199,18 +200,23 @@ def settings(database_url: str, broker_url: str, sealer: Sealer, signer: Callbac
         daraja_timeout=2,
         token_margin=300,
         sweep_interval=5,
+        canary_interval=30,
         log_level="INFO",
     )
 
 
-class Bell:
-    """Remembers which queries were rung for."""
+class Bell(Bells):
+    """Remembers what was rung for."""
 
     def __init__(self) -> None:
         self.rung: list[UUID] = []
+        self.judged: list[int] = []
 
-    def __call__(self, query_id: UUID) -> None:
+    def submit(self, query_id: UUID) -> None:
         self.rung.append(query_id)
+
+    def judge(self, callback_id: int) -> None:
+        self.judged.append(callback_id)
 
 
 @pytest.fixture

@@ -112,18 +112,19 @@ def test_secrets_are_made_once_and_fit_the_settings(
 def test_every_task_is_routed_to_a_queue_of_the_contract() -> None:
     """Asks the real application, which reads its settings as it is imported."""
     code = (
-        "import worker.tasks\nfrom worker.app import app\nfrom mpesa_balance.contract import QUEUES\n"
+        "import worker.tasks\nfrom worker.app import app\n"
+        "from mpesa_balance.contract import CANARY, QUEUES\n"
         "ours = {name for name in app.tasks if not name.startswith('celery.')}\n"
-        "assert ours == set(QUEUES), ours\n"
-        "assert all(app.amqp.router.route({}, name)['queue'].name == QUEUES[name] for name in ours)\n"
+        "assert ours == {*QUEUES, CANARY}, ours\n"
+        "assert all(app.amqp.router.route({}, name)['queue'].name == QUEUES[name] for name in QUEUES)\n"
         "assert app.conf.accept_content == ['json'] and app.conf.task_serializer == 'json'\n"
         "assert not app.conf.task_create_missing_queues and app.conf.task_acks_late\n"
         "from mpesa_balance.errors import SchemaOutdated, Unavailable\n"
         "patient = [name for name in ours if hasattr(app.tasks[name], 'autoretry_for')]\n"
-        "assert len(patient) == 3 and all(app.tasks[name].max_retries is None for name in patient)\n"
+        "assert len(patient) == 4 and all(app.tasks[name].max_retries is None for name in patient)\n"
         "assert {app.tasks[name].autoretry_for for name in patient} == {(Unavailable, SchemaOutdated)}\n"
-        "from uuid import uuid4\nfrom worker.house import ring_submission\n"
-        "ring_submission(uuid4())\n"
+        "from uuid import uuid4\nfrom worker.bells import Bells\n"
+        "Bells().submit(uuid4())\n"
     )
     done = subprocess.run(
         (sys.executable, "-c", code), env=GOOD_ENVIRONMENT, cwd=ROOT, capture_output=True, text=True

@@ -16,7 +16,13 @@ VISIBILITY_TIMEOUT: Final = 120
 # A receiver of this signal keeps Celery from configuring logging in its own way.
 signals.setup_logging.connect(lambda **_: logs.configure(SETTINGS.log_level), weak=False)
 
-app = Celery("mpesa-balance", broker=SETTINGS.broker.broker_url, include=["worker.tasks"])
+app = Celery(
+    "mpesa-balance",
+    broker=SETTINGS.broker.broker_url,
+    include=["worker.tasks"],
+    # A task that ends its process is counted, tried again, and set aside the third time.
+    task_cls="worker.poison:GuardedTask",
+)
 
 app.conf.update(
     # A task is bounded at 60 s, so a message that is out for 120 s has lost its worker. The
@@ -82,6 +88,9 @@ app.conf.update(
     timezone="UTC",
 )
 
+# A worker that takes nothing any more notices, and ends itself to be started anew.
+app.steps["worker"].add("worker.watch:Watch")
+
 # Each queue has an exchange of its own, as Celery makes them for a plain `send_task(queue=...)`:
 # a caller and a worker that disagree about it would write to a queue that nobody reads.
 app.conf.task_queues = [
@@ -98,13 +107,13 @@ app.conf.beat_sync_every = 1
 app.conf.beat_schedule = {
     "sweep": {
         "task": contract.SWEEP,
-        "schedule": SETTINGS.sweep_interval,
+        "schedule": SETTINGS.intervals[contract.SWEEP],
         # A tick that waited a minute has been overtaken by others.
         "options": {"expires": 60},
     },
     "refresh-tokens": {
         "task": contract.REFRESH_TOKENS,
-        "schedule": 60,
+        "schedule": SETTINGS.intervals[contract.REFRESH_TOKENS],
         "options": {"expires": 60},
     },
 }

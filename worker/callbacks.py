@@ -1,28 +1,39 @@
-"""What Daraja said is recorded: one transaction a callback, in any order, any number of times."""
+"""What Daraja said is recorded at once, and judged after that: one transaction a callback, in any order."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mpesa_balance import inbox, judgement
-from mpesa_balance.database import Connection
 from mpesa_balance.deliveries import Delivery
 from worker.house import House
 
 logger = logging.getLogger(__name__)
 
 
-def record(house: House, messages: Sequence[Mapping[str, Any]]) -> None:
-    """Record each delivery and make the move that follows from it."""
-    for message in messages:
-        with house.database.transaction() as connection:
-            _record_one(connection, house, Delivery.read(message))
+def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | None = None) -> None:
+    """Record deliveries, tell the spool that has them so, and make the moves that follow from them."""
+    deliveries = [Delivery.read(message) for message in messages]
+    with house.database.transaction() as connection:
+        new = inbox.record(connection, deliveries)
+    if spool is not None:
+        house.receipts.send(spool, [message["number"] for message in messages])
+    for callback_id in new:
+        _judge(house, callback_id)
 
 
-def _record_one(connection: Connection, house: House, delivery: Delivery) -> None:
-    kept = inbox.record(connection, delivery)
-    if kept.disposition is not None:
-        logger.info("callback %s came again", kept.id)
-        return
-    verdict = judgement.judge(connection, house.database.sealer, kept, house.settings.retries)
+def judge_again(house: House, callback_id: int) -> None:
+    """Judge a callback whose worker ended meanwhile; alone, so that it can hold up no other."""
+    with house.database.transaction() as connection:
+        is_ours = inbox.take_up(connection, callback_id)
+    if is_ours:
+        _judge(house, callback_id)
+
+
+def _judge(house: House, callback_id: int) -> None:
+    with house.database.transaction() as connection:
+        kept = inbox.find(connection, callback_id)
+        if kept.disposition is not None:
+            return
+        verdict = judgement.judge(connection, house.database.sealer, kept, house.settings.retries)
     logger.info("callback %s of query %s: %s", kept.id, verdict.query_id, verdict.disposition)

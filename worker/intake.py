@@ -26,8 +26,7 @@ def open_request(
         # Positional arguments have no names, so they are none of those that a request takes.
         ask = BalanceAsk.read({**message, **{f"argument {n}": None for n in range(len(unnamed))}})
     except RequestRefused as refused:
-        # An ask that cannot be read has no key that could be trusted, so its task is its name.
-        _refuse(house, contract.id_of_task(task_id), message.get("shortcode"), refused)
+        refuse(house, task_id, message, refused)
         return
     request_id = contract.request_id(ask, task_id)
     try:
@@ -39,7 +38,18 @@ def open_request(
     if answer is not None:
         logger.info("request %s %s query %s", request_id, answer.answered_by, answer.query_id)
         if answer.answered_by is AnsweredBy.OPENED:
-            house.ring(answer.query_id)
+            house.bells.submit(answer.query_id)
+
+
+def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: RequestRefused) -> None:
+    """Record why what was asked cannot be done."""
+    try:
+        ask = BalanceAsk.read(message)
+    except RequestRefused:
+        # An ask that cannot be read has no key that could be trusted, so its task is its name.
+        _refuse(house, contract.id_of_task(task_id), message.get("shortcode"), refused)
+    else:
+        _refuse(house, contract.request_id(ask, task_id), ask.shortcode, refused, ask)
 
 
 def _answer(connection: Connection, house: House, request_id: UUID, ask: BalanceAsk) -> Answer | None:

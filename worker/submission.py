@@ -110,7 +110,7 @@ def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
         _Recorder(house, connection, attempt).record(outcome)
         waiting = line.ring_next(connection, attempt.app.name)
     if waiting is not None:
-        house.ring(waiting)
+        house.bells.submit(waiting)
 
 
 def _request_body(house: House, attempt: Attempt, entry: Shortcode) -> dict[str, str]:

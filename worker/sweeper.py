@@ -3,13 +3,13 @@
 import logging
 from typing import Final
 
-from mpesa_balance import line, outbox, passwords, queries
+from mpesa_balance import inbox, line, outbox, passwords, queries
 from worker.house import House
 
 logger = logging.getLogger(__name__)
 
 #: A submission that was rung this long ago and did not begin has lost its message.
-RING_AGAIN_AFTER: Final = 30
+RING_AGAIN_AFTER: Final = 20
 
 
 def sweep(house: House) -> None:
@@ -21,7 +21,11 @@ def sweep(house: House) -> None:
         due = line.ring_due(connection, RING_AGAIN_AFTER, house.settings.sweep_interval)
     # Rung after the commit: a worker that is quicker than us must find the row.
     for query_id in due:
-        house.ring(query_id)
+        house.bells.submit(query_id)
+    with house.database.transaction() as connection:
+        unfinished = inbox.unfinished(connection)
+    for callback_id in unfinished:
+        house.bells.judge(callback_id)
     with house.database.transaction() as connection:
         passwords.tell_of_old_passwords(connection)
     with house.database.transaction() as connection:

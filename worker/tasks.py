@@ -7,7 +7,7 @@ from celery import Task
 
 from mpesa_balance import contract
 from mpesa_balance.errors import SchemaOutdated, Unavailable
-from worker import callbacks, intake, submission, sweeper
+from worker import callbacks, clock, intake, setting_aside, submission, sweeper
 from worker.app import app
 from worker.house import house
 
@@ -23,8 +23,8 @@ PATIENT: Final[dict[str, Any]] = {
     "retry_jitter": True,
 }
 
-#: What the next tick of beat does again needs no retry of its own.
-PERIODIC: Final[dict[str, Any]] = {"max_retries": 0}
+#: What comes again by itself needs no retry of its own: the next tick, the spool, the sweeper.
+REPEATED: Final[dict[str, Any]] = {"max_retries": 0, "retry_on_worker_lost": False}
 
 
 @app.task(bind=True, name=contract.REQUEST_BALANCE, **PATIENT)
@@ -45,13 +45,36 @@ def record_callbacks(*, deliveries: list[dict[str, str]]) -> None:
     callbacks.record(house(), deliveries)
 
 
-@app.task(name=contract.REFRESH_TOKENS, **PERIODIC)
+@app.task(name=contract.RECORD_SPOOLED, **REPEATED)
+def record_spooled_callbacks(*, deliveries: list[dict[str, Any]], spool: str) -> None:
+    """Record what a spool keeps until it has our receipt."""
+    callbacks.record(house(), deliveries, spool)
+
+
+@app.task(name=contract.JUDGE_CALLBACK, **REPEATED)
+def judge_callback(*, callback_id: int) -> None:
+    """Make the move that follows from a callback whose worker ended before."""
+    callbacks.judge_again(house(), callback_id)
+
+
+@app.task(name=contract.REFRESH_TOKENS, **REPEATED)
 def refresh_tokens() -> None:
     """Mint what expires soon."""
-    house().tokens.refresh_all()
+    clock.tick(house(), contract.REFRESH_TOKENS, lambda house: house.tokens.refresh_all())
 
 
-@app.task(name=contract.SWEEP, **PERIODIC)
+@app.task(name=contract.SWEEP, **REPEATED)
 def sweep() -> None:
     """Ring what was stranded, time out what nobody answered, look at passwords, tell what happened."""
-    sweeper.sweep(house())
+    clock.tick(house(), contract.SWEEP, sweeper.sweep)
+
+
+@app.task(name=contract.QUARANTINE, **PATIENT)
+def quarantine(**found: str) -> None:
+    """Set aside what ended its process again and again."""
+    setting_aside.set_aside(house(), **found)
+
+
+@app.task(name=contract.CANARY, **REPEATED)
+def canary() -> None:
+    """Nothing but a sign that this worker takes its messages: see worker/watch.py."""

@@ -1,17 +1,29 @@
 """Callbacks in Postgres: each kept once by its bytes, with what became of it."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+from mpesa_balance import outbox
 from mpesa_balance.balances import Account, Balance
 from mpesa_balance.database import Connection
 from mpesa_balance.deliveries import Delivery, delivery_place
 from mpesa_balance.errors import NotFound
 from mpesa_balance.sealing import Sealer
+
+#: A judgement takes milliseconds; one that is this old has lost its worker. In seconds.
+JUDGEMENT_LEASE: Final = 10
+
+#: How often the judgement of one callback may end its worker.
+MOST_JUDGINGS: Final = 3
+
+_POISONOUS: Final = (
+    f"its judgement has ended its worker {MOST_JUDGINGS} times: it is kept, and waits for "
+    "`mpesa-balance callbacks replay` after a fix"
+)
 
 
 class Disposition(StrEnum):
@@ -41,28 +53,38 @@ class Kept:
         return delivery_place(self.attempt_id, self.kind, self.digest)
 
 
-def record(connection: Connection, delivery: Delivery) -> Kept:
-    """Keep a callback, or count that the same bytes were recorded once more."""
-    row = {
-        "attempt_id": delivery.attempt_id,
-        "kind": delivery.kind,
-        "digest": delivery.digest,
-        "payload": delivery.payload,
-        "address": delivery.address,
-        "received_at": delivery.received_at,
-        "flagged": delivery.flagged,
-    }
-    kept = connection.execute(_RECORD, row).fetchone()
-    assert kept is not None  # noqa: S101 - an upsert always returns its row
-    settled = kept["disposition"]
-    return Kept(
-        id=kept["id"],
-        attempt_id=delivery.attempt_id,
-        kind=delivery.kind,
-        digest=delivery.digest,
-        payload=delivery.payload,
-        disposition=Disposition(settled) if settled else None,
-    )
+def record(connection: Connection, deliveries: Iterable[Delivery]) -> list[int]:
+    """Keep callbacks, or count that the same bytes were recorded once more.
+
+    Gives the numbers of those that are new, in the order in which they came.
+    The judgement of a new one is taken to begin with the end of this transaction.
+    """
+    # In one order everywhere: two batches that share callbacks must not wait for each other.
+    ordered = sorted(deliveries, key=lambda one: (one.attempt_id, one.kind, one.digest))
+    with connection.cursor() as cursor:
+        cursor.executemany(_RECORD, [asdict(delivery) for delivery in ordered], returning=True)
+        rows = [row for result in cursor.results() for row in result]
+    new = [row for row in rows if row["is_new"]]
+    return [row["id"] for row in sorted(new, key=lambda row: row["received_at"])]
+
+
+def take_up(connection: Connection, callback_id: int) -> bool:
+    """Begin the judgement of a callback again whose worker has ended; False where it need not be.
+
+    What has ended its worker again and again is quarantined as unreadable instead.
+    """
+    row = connection.execute(_TAKE_UP, {"id": callback_id, "lease": JUDGEMENT_LEASE}).fetchone()
+    if row is None or row["judgings"] <= MOST_JUDGINGS:
+        return row is not None
+    settle(connection, callback_id, Disposition.UNREADABLE, _POISONOUS)
+    outbox.add(connection, outbox.CALLBACK_UNREADABLE, _POISONOUS, callback_id=callback_id)
+    return False
+
+
+def unfinished(connection: Connection, limit: int = 500) -> list[int]:
+    """The callbacks of which nothing has become and whose worker must have ended."""
+    row = {"lease": JUDGEMENT_LEASE, "limit": limit}
+    return [found["id"] for found in connection.execute(_UNFINISHED, row)]
 
 
 def find(connection: Connection, callback_id: int) -> Kept:
@@ -129,11 +151,27 @@ def _balance_place(query_id: UUID) -> str:
 
 #: The second delivery waits here for the transaction of the first.
 _RECORD: Final = """
-    INSERT INTO callbacks (attempt_id, kind, digest, payload, address, received_at, flagged)
-    VALUES (%(attempt_id)s, %(kind)s, %(digest)s, %(payload)s, %(address)s, %(received_at)s, %(flagged)s)
+    INSERT INTO callbacks (attempt_id, kind, digest, payload, address, received_at, flagged,
+                           judgings, judging_at)
+    VALUES (%(attempt_id)s, %(kind)s, %(digest)s, %(payload)s, %(address)s, %(received_at)s, %(flagged)s,
+            1, clock_timestamp())
     ON CONFLICT (attempt_id, kind, digest) DO UPDATE SET
         deliveries = callbacks.deliveries + 1, flagged = callbacks.flagged OR excluded.flagged
-    RETURNING id, disposition
+    RETURNING id, received_at, deliveries = 1 AS is_new
+"""
+
+#: Whoever comes second sees the new lease and leaves it alone.
+_TAKE_UP: Final = """
+    UPDATE callbacks SET judgings = judgings + 1, judging_at = clock_timestamp()
+    WHERE id = %(id)s AND disposition IS NULL
+      AND judging_at < clock_timestamp() - make_interval(secs => %(lease)s)
+    RETURNING judgings
+"""
+
+_UNFINISHED: Final = """
+    SELECT id FROM callbacks
+    WHERE disposition IS NULL AND judging_at < clock_timestamp() - make_interval(secs => %(lease)s)
+    ORDER BY judging_at LIMIT %(limit)s
 """
 
 _SETTLE: Final = """

@@ -12,6 +12,7 @@ SHORTCODE_SUSPENDED: Final = "shortcode_suspended"
 APP_REFUSED: Final = "app_refused"
 PASSWORD_AGEING: Final = "password_ageing"  # noqa: S105 - the name of a topic, not a secret
 PASSWORD_EXPIRED: Final = "password_expired"  # noqa: S105 - the name of a topic, not a secret
+TASK_QUARANTINED: Final = "task_quarantined"
 CALLBACK_CONFLICT: Final = "callback_conflict"
 CALLBACK_UNMATCHED: Final = "callback_unmatched"
 CALLBACK_UNREADABLE: Final = "callback_unreadable"

@@ -131,7 +131,9 @@ def test_a_database_that_was_not_migrated_says_so(
 
 def test_migrate_says_what_it_did(environment: dict[str, str], empty_database_url: str) -> None:
     there = environment | {"DATABASE_URL": empty_database_url}
-    assert run(there, "migrate").stdout == "Applied 0001.initial, 0002.everything-daraja-says.\n"
+    assert run(there, "migrate").stdout == (
+        "Applied 0001.initial, 0002.everything-daraja-says, 0003.accepted-means-kept.\n"
+    )
     assert run(there, "migrate").stdout == "The database is up to date.\n"
     assert json.loads(run(there, "migrate", "--json").stdout) == {"applied": []}
 

@@ -127,11 +127,12 @@ def test_a_second_house_on_the_same_database_agrees(house: House) -> None:
         register(house.database, "http://127.0.0.1:1")
 
 
-def test_a_worker_that_is_rung_finds_the_query(house: House) -> None:
+def test_a_worker_that_is_rung_finds_the_query(house: House, bell: Bell) -> None:
     """The bell rings after the commit: another connection must see the row."""
     seen = []
+    bell.submit = lambda _: seen.append(row(house, "SELECT id FROM balance_queries"))  # type: ignore[method-assign]
     open_request(
-        replace(house, ring=lambda query_id: seen.append(row(house, "SELECT id FROM balance_queries"))),
+        replace(house, bells=bell),
         TASK,
         {"shortcode": "600000"},
     )

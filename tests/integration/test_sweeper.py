@@ -2,7 +2,6 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -19,12 +18,12 @@ def age(house: House, column: str, seconds: int) -> None:
     rows(house, statement, seconds)
 
 
-def test_a_query_whose_message_was_lost_is_rung_again_after_half_a_minute(
+def test_a_query_whose_message_was_lost_is_rung_again_after_twenty_seconds(
     house: House, bell: Bell, query_id: UUID
 ) -> None:
     sweep(house)
     assert bell.rung == []
-    age(house, "rung_at", 31)
+    age(house, "rung_at", 21)
     sweep(house)
     sweep(house)
     assert bell.rung == [query_id]
@@ -100,7 +99,9 @@ def test_a_query_that_daraja_has_taken_is_not_rung(house: House, bell: Bell, que
     assert bell.rung == []
 
 
-def test_a_worker_that_is_rung_finds_what_the_sweeper_wrote(house: House, query_id: UUID) -> None:
+def test_a_worker_that_is_rung_finds_what_the_sweeper_wrote(
+    house: House, bell: Bell, query_id: UUID
+) -> None:
     """The bell rings after the commit: another connection must see the mark."""
     age(house, "rung_at", 31)
     seen = []
@@ -109,5 +110,6 @@ def test_a_worker_that_is_rung_finds_what_the_sweeper_wrote(house: House, query_
         fresh = "SELECT rung_at > now() - interval '10 s' AS fresh FROM balance_queries WHERE id = %s"
         seen.append(row(house, fresh, rung)["fresh"])
 
-    sweep(replace(house, ring=look))
+    bell.submit = look  # type: ignore[method-assign]
+    sweep(house)
     assert seen == [True]

@@ -27,7 +27,7 @@ def store(house: House, broker_url: str) -> redis.Redis:
 
 
 def another_worker(house: House) -> Tokens:
-    return build(house.settings, house.ring).tokens
+    return build(house.settings, house.bells).tokens
 
 
 def test_one_token_serves_every_worker(house: House, app: App, daraja: FakeDaraja) -> None:

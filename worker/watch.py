@@ -1,0 +1,93 @@
+"""The watch over a worker by itself: it sends ticks where no beat does, and notices its own deafness.
+
+A worker can be alive and take nothing (a broker connection that looks open and is not). It sends
+itself a canary through the broker; one that does not come home ends the worker, and its supervisor
+starts it anew.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any, Final
+
+from celery import bootsteps
+from celery.worker import state
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+from mpesa_balance import contract
+
+logger = logging.getLogger(__name__)
+
+#: A canary that is out for so many intervals is dead.
+_PATIENCE: Final = 4
+
+#: Running tasks get this long to end, and then the process is ended hard. In seconds.
+_GRACE: Final = 30
+
+
+class Watch(bootsteps.StartStopStep):
+    """A thread beside the worker's main loop, which must be watched from outside."""
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        name = f"mpesa-canary-{worker.hostname}"
+        self._queue = Queue(name, Exchange(name, type="direct"), routing_key=name)
+        worker.app.amqp.queues.select_add(self._queue)
+        self._stopped = threading.Event()
+        #: Since when a canary is out, and how many had come home before.
+        self._out_since: float | None = None
+        self._heard = 0
+
+    def start(self, worker: Any) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._run, args=(worker.app,), name="watch", daemon=True).start()
+
+    def stop(self, worker: Any) -> None:
+        """The worker ends."""
+        self._stopped.set()
+
+    def _run(self, app: Any) -> None:
+        from worker.app import SETTINGS
+
+        intervals = {job: 2 * interval for job, interval in SETTINGS.intervals.items()}
+        intervals[contract.CANARY] = SETTINGS.canary_interval
+        due = {job: time.monotonic() + interval for job, interval in intervals.items()}
+        while not self._stopped.wait(max(min(due.values()) - time.monotonic(), 0)):
+            for job in [job for job, at in due.items() if at <= time.monotonic()]:
+                due[job] = time.monotonic() + intervals[job]
+                self._send(app, job, intervals[job])
+            self._look(SETTINGS.canary_interval)
+
+    def _send(self, app: Any, job: str, interval: int) -> None:
+        is_canary = job == contract.CANARY
+        heard = state.total_count.get(contract.CANARY, 0)
+        queue = {"queue": self._queue} if is_canary else {}
+        try:
+            # A connection of its own: the worker's may be the one that is deaf.
+            with app.connection_for_write() as connection:
+                app.send_task(job, connection=connection, expires=_PATIENCE * interval, **queue)
+        except OperationalError as error:
+            logger.warning("%s was not sent: %s", job, error)
+            # A broker that is away is no fault of this worker.
+            self._out_since = None if is_canary else self._out_since
+            return
+        if is_canary and self._out_since is None:
+            self._out_since, self._heard = time.monotonic(), heard
+
+    def _look(self, interval: int) -> None:
+        if self._out_since is None:
+            return
+        if state.total_count.get(contract.CANARY, 0) > self._heard:
+            self._out_since = None
+        elif time.monotonic() - self._out_since > _PATIENCE * interval:
+            logger.critical("this worker takes no messages although the broker takes them: it ends itself")
+            self._end()
+
+    def _end(self) -> None:
+        self._stopped.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
+        os._exit(1)
