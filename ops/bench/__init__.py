@@ -1,0 +1,1 @@
+"""Measurements of what could serve the webhook tier: run by a person, never by the programs."""
