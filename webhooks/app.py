@@ -1,4 +1,4 @@
-"""The Flask application: `granian --interface wsgi --factory webhooks.app:create_app`."""
+"""The Flask application, and the form of it that is served: see `webhooks_command` in ops/stack."""
 
 import logging
 from typing import Any
@@ -8,9 +8,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mpesa_balance import logs
 from mpesa_balance.settings import Reader, WebhookSettings, load_or_exit
-from webhooks.door import Door
+from webhooks.bridge import ThreadBridge
+from webhooks.door import LONGEST_BODY, Door
 from webhooks.ingress import Ingress
 from webhooks.publisher import Publisher
+from webhooks.strangers import Strangers
 from webhooks.views import blueprint, register_refusals
 
 logger = logging.getLogger(__name__)
@@ -21,7 +23,9 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     settings = settings or load_or_exit(Reader.webhooks)
     logs.configure(settings.log_level)
     app = Flask("webhooks", static_folder=None)
-    app.extensions["door"] = Door(settings.callbacks, settings.address_policy)
+    app.extensions["door"] = Door(
+        settings.callbacks, settings.address_policy, Strangers(settings.unknown_per_minute)
+    )
     app.extensions["ingress"] = Ingress(settings.spool_directory, Publisher(settings.broker))
     app.register_blueprint(blueprint)
     register_refusals(app)
@@ -32,6 +36,11 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     hops = settings.trusted_hops
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
     return app
+
+
+def create_server() -> ThreadBridge:
+    """What the server serves; settings come from the environment."""
+    return ThreadBridge(create_app(), LONGEST_BODY)
 
 
 def _log_fault(fault: Any) -> None:

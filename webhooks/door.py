@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from flask import Request
 
@@ -12,6 +13,7 @@ from mpesa_balance.deliveries import Delivery, delivery_place
 from mpesa_balance.errors import CallbackRejected
 from mpesa_balance.redaction import without_credentials
 from mpesa_balance.settings import CallbackSettings
+from webhooks.strangers import Strangers
 
 #: Real callbacks are 1 to 2 KiB; a body may be this long, however it is transferred.
 LONGEST_BODY: Final = 64 * 1024
@@ -31,14 +33,16 @@ class Door:
 
     settings: CallbackSettings
     policy: AddressPolicy
+    strangers: Strangers
 
     def admit(self, token: str, kind: str, request: Request) -> Admitted:
         """The callback in `request`.
 
-        Raises CallbackRejected: 404 for its token, 403 for its sender, 413 for its size.
+        Raises CallbackRejected: 404 for its token (429 for too many of those), 403 for its sender, 413
+        for its size.
         """
         received_at = datetime.now(UTC)
-        attempt_id = self.settings.signer.attempt_id(token)
+        attempt_id = self._attempt_id(token, request.remote_addr)
         flagged = self._is_flagged(request.remote_addr)
         payload = without_credentials(_bounded_body(request))
         digest = payload_digest(token, payload)
@@ -52,6 +56,13 @@ class Door:
             flagged=flagged,
         )
         return Admitted(delivery, payload)
+
+    def _attempt_id(self, token: str, address: str | None) -> UUID:
+        try:
+            return self.settings.signer.attempt_id(token)
+        except CallbackRejected:
+            self.strangers.tried(address)
+            raise
 
     def _is_flagged(self, address: str | None) -> bool:
         if self.policy is AddressPolicy.OFF or is_known(address):

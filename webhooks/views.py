@@ -1,6 +1,7 @@
 """The views: a check, an enqueue and an answer each."""
 
 import logging
+from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Blueprint, Flask, current_app, request
@@ -58,7 +59,9 @@ def _answer(problem: str | None) -> Answer:
 
 
 def _refusal(reason: str, status: int) -> Answer:
-    logger.warning("refused with %s: %s", status, reason)
+    # Who guesses too often would fill the log as well; what he guessed before that stands in it.
+    level = logging.DEBUG if status == HTTPStatus.TOO_MANY_REQUESTS else logging.WARNING
+    logger.log(level, "refused with %s: %s", status, reason)
     return {"ResultCode": 1, "ResultDesc": reason}, status
 
 

@@ -50,7 +50,8 @@ def programs(state: Path, ports: Ports, *, simulated: bool) -> Iterator[Program]
                 *("--port", str(ports.simulator), "--key-file", str(state / "simulator.pem")),
             ),
         )
-    yield Program("webhooks", webhooks_command(ports.webhooks))
+    # Longer than a slow sender may take for a body.
+    yield Program("webhooks", webhooks_command(ports.webhooks), patience=15)
     yield worker("callbacks", (CALLBACKS_QUEUE, REQUESTS_QUEUE, MAINTENANCE_QUEUE), processes=2)
     yield worker("submissions", (SUBMISSIONS_QUEUE,), processes=4)
     schedule = str(state / "beat-schedule")
@@ -73,9 +74,15 @@ def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:
 def webhooks_command(port: int) -> tuple[str, ...]:
     """The webhook tier under granian."""
     return (
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
-        *("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--log-level", "warning"),
-        # One process with a few threads: a view waits for Redis only.
-        *("--workers", "1", "--blocking-threads", "4", "--backpressure", "2048"),
-        "webhooks.app:create_app",
+        *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
+        *("--host", "127.0.0.1", "--port", str(port), "--http", "1", "--no-ws", "--log-level", "warning"),
+        # One process: its commits are shared by all who wait.
+        *("--workers", "1"),
+        # This counts connections, idle ones too: a few slow senders must not be all that it takes.
+        *("--backlog", "2048", "--backpressure", "2048"),
+        # Headers that do not end are cut off. So are idle connections: a proxy must give them up sooner.
+        *("--http1-header-read-timeout", "10000"),
+        # The other implementation cannot cancel, and the deadline of a body would never come.
+        *("--task-impl", "asyncio"),
+        "webhooks.app:create_server",
     )

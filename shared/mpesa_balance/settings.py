@@ -57,6 +57,7 @@ class WebhookSettings:
     spool_directory: Path
     trusted_hops: int
     address_policy: AddressPolicy
+    unknown_per_minute: int
     log_level: str
 
 
@@ -128,6 +129,7 @@ class Reader:
             spool_directory=self._value("SPOOL_DIR", _directory, "/var/spool/mpesa-balance"),
             trusted_hops=self._whole("TRUSTED_PROXY_HOPS", 0, at_least=0),
             address_policy=self._value("CALLBACK_ADDRESS_POLICY", parse_policy, "flag"),
+            unknown_per_minute=self._whole("UNKNOWN_TOKENS_PER_MINUTE", 30, at_least=1),
             log_level=self.log_level(),
         )
 

@@ -44,6 +44,7 @@ def ours(sealer: Sealer, signer: CallbackSigner, tmp_path: Path) -> Iterator[str
         spool_directory=tmp_path / "spool",
         trusted_hops=0,
         address_policy=AddressPolicy.OFF,
+        unknown_per_minute=30,
         log_level="INFO",
     )
     root = logging.getLogger()

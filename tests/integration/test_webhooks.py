@@ -182,3 +182,81 @@ def test_flower_and_logs_see_no_argument_of_the_task(webhooks: Webhooks) -> None
     deliver(webhooks.address(uuid4()), samples.payload("success/docs-2017-07-28-daraja1.json"))
     (message,) = eventually(webhooks.messages)
     assert message["headers"]["kwargsrepr"] == "<1 callbacks>"
+
+
+def test_who_guesses_tokens_is_told_to_wait_and_who_has_a_good_one_never_is(
+    broker_url: str, keys: dict[str, str], tmp_path: Path
+) -> None:
+    with running(keys, broker_url, tmp_path / "spool", UNKNOWN_TOKENS_PER_MINUTE="3") as webhooks:
+        forged = f"{webhooks.url}/callbacks/balance/{'0' * 64}/result"
+        # A window of a minute may end between two of them, and then the count begins anew.
+        assert {deliver(forged, b"{}").status_code for _ in range(8)} == {404, 429}
+        for _ in range(8):
+            assert deliver(webhooks.address(uuid4()), b"{}").status_code == 200
+        assert len(webhooks.spooled()) == 8
+
+
+def test_a_name_with_an_underscore_does_not_pass_for_the_proxys_header(
+    broker_url: str, keys: dict[str, str], tmp_path: Path
+) -> None:
+    with running(keys, broker_url, tmp_path / "spool", TRUSTED_PROXY_HOPS="1") as webhooks:
+        claimed = {"X-Forwarded-For": "6.6.6.6", "X_Forwarded_For": "196.201.214.200"}
+        requests.post(webhooks.address(uuid4()), data=b"{}", headers=claimed, timeout=5)
+        assert webhooks.deliveries()[0].address == "6.6.6.6"
+
+
+def begun(webhooks: Webhooks, headers: str, body: bytes = b"") -> socket.socket:
+    """A sender that has begun a callback with a good token, and goes no further."""
+    path = webhooks.address(uuid4()).removeprefix(webhooks.url)
+    host, port = webhooks.url.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}".encode() + body)
+    return connection
+
+
+STALLED = {
+    "idle": "",
+    "in its headers": "Content-Len",
+    "in its body": "Content-Length: 500\r\n\r\n{",
+    "in a chunk": "Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+}
+
+
+def test_senders_that_stall_hold_up_nobody(webhooks: Webhooks) -> None:
+    stalled = [begun(webhooks, text) for text in STALLED.values() for _ in range(60)]
+    try:
+        for _ in range(20):
+            assert deliver(webhooks.address(uuid4()), b"{}").status_code == 200
+    finally:
+        for connection in stalled:
+            connection.close()
+
+
+@pytest.mark.parametrize("chunk", [b"5\r\nab", b"2\r\nab\r\n", b"zz\r\nab\r\n"])
+def test_a_chunked_body_that_is_cut_short_is_refused_and_not_taken_for_a_whole_one(
+    webhooks: Webhooks, chunk: bytes
+) -> None:
+    with begun(webhooks, "Transfer-Encoding: chunked\r\n\r\n", chunk) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 200 " not in connection.recv(100)
+    assert webhooks.spooled() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["in its headers", "in its body", "in a chunk"])
+def test_a_sender_that_stalls_is_cut_off(webhooks: Webhooks, where: str) -> None:
+    with begun(webhooks, STALLED[where]) as connection:
+        assert not connection.recv(100).startswith(b"HTTP/1.1 200")
+    assert webhooks.spooled() == []
+
+
+@pytest.mark.slow
+def test_told_to_stop_it_does_not_wait_for_senders_that_stall(
+    broker_url: str, keys: dict[str, str], tmp_path: Path
+) -> None:
+    with running(keys, broker_url, tmp_path / "spool") as webhooks:
+        stalled = [begun(webhooks, text) for text in STALLED.values() for _ in range(20)]
+        webhooks.process.terminate()
+        assert webhooks.process.wait(timeout=15) is not None
+        for connection in stalled:
+            connection.close()

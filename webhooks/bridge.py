@@ -1,0 +1,133 @@
+"""From the server's event loop to the Flask application: a body is read whole, then a thread is used.
+
+The server's own WSGI interface reads a body in one of a few threads, for as long as its sender likes,
+and takes a chunked body that is cut short for a whole one (both measured: ops/bench/reports).
+"""
+
+import asyncio
+import io
+import logging
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+from wsgiref.types import WSGIApplication
+
+from werkzeug.test import run_wsgi_app
+
+logger = logging.getLogger(__name__)
+
+#: How long a sender may take for the whole of a body, in seconds. Real ones take milliseconds.
+DEADLINE: Final = 10.0
+
+#: So many callbacks at once share a commit. They wait for the disk, and more of them contend for the
+#: interpreter.
+THREADS: Final = 8
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, "view")
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadBridge:
+    """The ASGI application that answers with a WSGI one.
+
+    Of a body, its first `longest` + 1 bytes are passed on, so that one that is too long is seen as such.
+    A sender that is late gets a 408, and one that ends early a 400.
+    """
+
+    app: WSGIApplication
+    longest: int
+    threads: ThreadPoolExecutor = field(default_factory=_pool)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request; the server's other messages need no answer."""
+        if scope["type"] != "http":
+            return
+        try:
+            async with asyncio.timeout(DEADLINE):
+                body = await _received(receive, self.longest)
+        except TimeoutError:
+            logger.warning("refused with 408: a body did not end within %s s", DEADLINE)
+            await _refuse(send, HTTPStatus.REQUEST_TIMEOUT)
+            return
+        if body is None:
+            logger.warning("refused with 400: a body ended before it was complete")
+            await _refuse(send, HTTPStatus.BAD_REQUEST)
+            return
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self.threads, _call, self.app, _environ(scope, body))
+        await _send(send, *answer)
+
+
+async def _received(receive: Receive, longest: int) -> bytes | None:
+    """The body, or a beginning that is too long already; None where its sender ended it early."""
+    body = bytearray()
+    while len(body) <= longest:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return bytes(body)
+
+
+async def _refuse(send: Send, status: HTTPStatus) -> None:
+    await _send(send, status, [(b"connection", b"close")], b"")
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _call(app: WSGIApplication, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    chunks, status, headers = run_wsgi_app(app, environ, buffered=True)
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return int(status.split(" ", 1)[0]), raw, b"".join(chunks)
+
+
+def _environ(scope: Message, body: bytes) -> dict[str, Any]:
+    environ = _headers(scope["headers"])
+    # Its length is now known, also of a body that came in chunks.
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    return {
+        **environ,
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "REMOTE_ADDR": scope["client"][0] if scope["client"] else "",
+        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_TYPE": environ.pop("HTTP_CONTENT_TYPE", ""),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+
+
+def _headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    environ: dict[str, str] = {}
+    for name, value in headers:
+        # A name with an underscore could pass for one with a dash: X_Forwarded_For for a proxy's own.
+        if b"_" not in name:
+            key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+            text = value.decode("latin-1")
+            environ[key] = f"{environ[key]},{text}" if key in environ else text
+    return environ
