@@ -23,6 +23,7 @@ PURE = (
     "deliveries",
     "addresses",
     "retries",
+    "crash_points",
     "daraja_request",
     "redaction",
     "texts",

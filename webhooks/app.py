@@ -1,6 +1,8 @@
 """The Flask application, and the form of it that is served: see `webhooks_command` in ops/stack."""
 
 import logging
+import os
+import threading
 from typing import Any
 
 from flask import Flask
@@ -40,7 +42,15 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
 
 def create_server() -> ThreadBridge:
     """What the server serves; settings come from the environment."""
+    threading.excepthook = _end_with_thread
     return ThreadBridge(create_app(), LONGEST_BODY)
+
+
+def _end_with_thread(failed: threading.ExceptHookArgs) -> None:
+    """A process without one of its threads must not go on: the server starts another one."""
+    exc_info = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    logger.critical("thread %s failed: this process ends", failed.thread, exc_info=exc_info)
+    os._exit(os.EX_SOFTWARE)
 
 
 def _log_fault(fault: Any) -> None:

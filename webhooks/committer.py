@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
 from webhooks.publisher import Publisher
@@ -45,6 +46,9 @@ class Committer:
         self._is_failing = False
         #: Called after each commit of new callbacks.
         self.when_committed: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Begin, with what the process before this one left."""
         threading.Thread(target=self._run, name="committer", daemon=True).start()
 
     def keep(self, *deliveries: Delivery) -> None:
@@ -78,12 +82,16 @@ class Committer:
             self._commit(waiting, recorded)
 
     def _commit(self, waiting: list[_Waiting], recorded: list[int]) -> None:
+        if waiting:
+            crash_at(CrashPoint.CALLBACK_NOT_SPOOLED)
         try:
             self._opened().write(_deliveries(waiting), recorded)
         except SpoolUnavailable as error:
             self._tell(error)
             self._fall_back(waiting)
             return
+        if waiting:
+            crash_at(CrashPoint.CALLBACK_NOT_ANSWERED)
         self._tell(None)
         for one in waiting:
             one.kept.set_result(None)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool, Spooled, age_seconds
@@ -54,6 +55,9 @@ class Courier:
         self._is_failing = False
         #: How often the broker did not take what it was given.
         self.failures = 0
+
+    def start(self) -> None:
+        """Begin, with what is in the spool."""
         threading.Thread(target=self._run, name="courier", daemon=True).start()
         self.wake()
 
@@ -87,7 +91,9 @@ class Courier:
         while batch := self._next():
             if self._publisher.queued() >= MOST_QUEUED:
                 return
+            crash_at(CrashPoint.CALLBACK_NOT_PUBLISHED)
             self._publisher.publish_spooled(self._spool.id, batch)
+            crash_at(CrashPoint.PUBLISHING_NOT_NOTED)
             self._went(batch)
             self._collect()
 
@@ -125,6 +131,7 @@ class Courier:
         numbers = self._publisher.receipts(self._spool.id) if self._spool.depth else []
         if numbers:
             self._rounds_in_vain = 0
+            crash_at(CrashPoint.RECEIPT_NOT_APPLIED)
             self._recorded(numbers)
 
     def _failed(self, error: Exception) -> None:

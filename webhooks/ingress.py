@@ -38,6 +38,7 @@ class Ingress:
         self._publisher = publisher
         self._courier: Courier | None = None
         self._committer = Committer(self._directory.claim, publisher, self._begin)
+        self._committer.start()
         threading.Thread(target=self._adopt, name="adopter", daemon=True).start()
 
     def keep(self, delivery: Delivery) -> None:
@@ -60,6 +61,7 @@ class Ingress:
         """The courier begins when there is a spool."""
         self._courier = Courier(spool, self._publisher, self._committer.forget)
         self._committer.when_committed = self._courier.wake
+        self._courier.start()
 
     def _adopt(self) -> None:
         while True:

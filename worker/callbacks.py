@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mpesa_balance import inbox, judgement
+from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from worker.house import House
 
@@ -16,8 +17,11 @@ def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | Non
     deliveries = [Delivery.read(message) for message in messages]
     with house.database.transaction() as connection:
         new = inbox.record(connection, deliveries)
+        crash_at(CrashPoint.CALLBACKS_NOT_COMMITTED)
+    crash_at(CrashPoint.RECEIPT_NOT_SENT)
     if spool is not None:
         house.receipts.send(spool, [message["number"] for message in messages])
+    crash_at(CrashPoint.JUDGEMENT_NOT_BEGUN)
     for callback_id in new:
         _judge(house, callback_id)
 
@@ -36,4 +40,6 @@ def _judge(house: House, callback_id: int) -> None:
         if kept.disposition is not None:
             return
         verdict = judgement.judge(connection, house.database.sealer, kept, house.settings.retries)
+        crash_at(CrashPoint.JUDGEMENT_NOT_COMMITTED)
+    crash_at(CrashPoint.JUDGEMENT_NOT_TOLD)
     logger.info("callback %s of query %s: %s", kept.id, verdict.query_id, verdict.disposition)

@@ -8,6 +8,7 @@ from uuid import UUID
 from mpesa_balance import balance_requests, contract, shortcodes
 from mpesa_balance.balance_requests import Answer, AnsweredBy
 from mpesa_balance.contract import BalanceAsk
+from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
 from worker.house import House
@@ -32,12 +33,14 @@ def open_request(
     try:
         with house.database.transaction() as connection:
             answer = _answer(connection, house, request_id, ask)
+            crash_at(CrashPoint.REQUEST_NOT_COMMITTED)
     except RequestRefused as refused:
         _refuse(house, request_id, ask.shortcode, refused, ask)
         return
     if answer is not None:
         logger.info("request %s %s query %s", request_id, answer.answered_by, answer.query_id)
         if answer.answered_by is AnsweredBy.OPENED:
+            crash_at(CrashPoint.REQUEST_NOT_RUNG)
             house.bells.submit(answer.query_id)
 
 

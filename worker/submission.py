@@ -12,6 +12,7 @@ from mpesa_balance import attempts, breaker, line, outbox, queries
 from mpesa_balance.apps import App
 from mpesa_balance.attempts import Answer, Attempt
 from mpesa_balance.callback_urls import RESULT, TIMEOUT
+from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.daraja_request import DarajaRequest
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import (
@@ -63,10 +64,13 @@ def submit(house: House, query_id: UUID) -> None:
     with house.database.transaction() as connection:
         grace = house.settings.submission_grace + house.settings.daraja_timeout
         attempt = attempts.begin(connection, house.database.sealer, app, query_id, grace)
+        crash_at(CrashPoint.ATTEMPT_NOT_COMMITTED)
     if attempt is None:
         logger.info("nothing is due in the line of query %s", query_id)
         return
+    crash_at(CrashPoint.ATTEMPT_NOT_SENT)
     outcome = _ask(house, attempt, token) if isinstance(token, str) else token
+    crash_at(CrashPoint.ANSWER_NOT_RECORDED)
     # What Daraja said exists only here: a Postgres that is away for a moment must not lose it.
     retry_over_time(
         partial(_record, house, attempt, outcome),
@@ -109,7 +113,9 @@ def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
         queries.lock(connection, attempt.query_id)
         _Recorder(house, connection, attempt).record(outcome)
         waiting = line.ring_next(connection, attempt.app.name)
+        crash_at(CrashPoint.ANSWER_NOT_COMMITTED)
     if waiting is not None:
+        crash_at(CrashPoint.NEXT_NOT_RUNG)
         house.bells.submit(waiting)
 
 

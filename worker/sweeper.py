@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from mpesa_balance import inbox, line, outbox, passwords, queries
+from mpesa_balance.crash_points import CrashPoint, crash_at
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -17,8 +18,10 @@ def sweep(house: House) -> None:
     with house.database.transaction() as connection:
         for query_id in queries.time_out_overdue(connection):
             logger.warning("query %s timed out: nobody answered before its deadline", query_id)
+        crash_at(CrashPoint.TIMEOUTS_NOT_COMMITTED)
     with house.database.transaction() as connection:
         due = line.ring_due(connection, RING_AGAIN_AFTER, house.settings.sweep_interval)
+    crash_at(CrashPoint.BELLS_NOT_RUNG)
     # Rung after the commit: a worker that is quicker than us must find the row.
     for query_id in due:
         house.bells.submit(query_id)
@@ -39,3 +42,4 @@ def sweep(house: House) -> None:
                 notice.shortcode,
                 notice.message,
             )
+        crash_at(CrashPoint.NOTICES_NOT_COMMITTED)

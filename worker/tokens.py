@@ -11,6 +11,7 @@ from redis.exceptions import LockError
 
 from mpesa_balance import apps
 from mpesa_balance.apps import App
+from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Database
 from mpesa_balance.errors import BrokerUnavailable, DarajaError, SealBroken
 from worker.answers import Token
@@ -73,6 +74,7 @@ class Tokens:
             if stored is not None and stored != instead_of:
                 return stored
             token = self.mint(app)
+            crash_at(CrashPoint.TOKEN_NOT_STORED)
             lives = max(token.expires_in - _SPARE_SECONDS, 1)
             self.store.set(_name(app), self._seal(app, token.value), ex=lives)
         logger.info("token minted for app %s, good for %s s", app.name, token.expires_in)

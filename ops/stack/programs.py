@@ -76,8 +76,9 @@ def webhooks_command(port: int) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
         *("--host", "127.0.0.1", "--port", str(port), "--http", "1", "--no-ws", "--log-level", "warning"),
-        # One process: its commits are shared by all who wait.
-        *("--workers", "1"),
+        # One process: its commits are shared by all who wait. While it is started again after a crash,
+        # who connects waits in the backlog, which the parent keeps open.
+        *("--workers", "1", "--respawn-failed-workers", "--respawn-interval", "0.5"),
         # This counts connections, idle ones too: a few slow senders must not be all that it takes.
         *("--backlog", "2048", "--backpressure", "2048"),
         # Headers that do not end are cut off. So are idle connections: a proxy must give them up sooner.
