@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test e2e fuzz check clean
+.PHONY: help demo up test e2e faults faults-bounded fuzz check clean
 
 help: ## List what can be typed here
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("mpesa-balance needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -29,10 +29,18 @@ up: $(STAMP) ## Run the whole system in the foreground until Ctrl-C
 	@$(BIN)/mpesa-balance up
 
 test: $(STAMP) ## Run the tests (about a minute)
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest -m 'not slow and not faults'
 
 e2e: $(STAMP) ## Run the slow tests: whole stacks, started, killed and started again
 	@$(BIN)/python -m pytest -m slow
+
+faults: $(STAMP) ## Break whole stacks, hold the ledger against them, write ops/docs/faults.md (about an hour)
+	@rm -f .faults.jsonl
+	@FAULTS_LINES=.faults.jsonl CHAOS_SECONDS=600 $(BIN)/python -m pytest -n 2 -m faults
+	@$(BIN)/python -m tests.faults.report .faults.jsonl ops/docs/faults.md
+
+faults-bounded: $(STAMP) ## The part of it that CI runs (a few minutes)
+	@$(BIN)/python -m pytest -n 2 -m 'faults and not long'
 
 fuzz: $(STAMP) ## Fuzz what reads foreign bytes, FUZZ_SECONDS (20) for each target
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
