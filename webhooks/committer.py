@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 #: A disk that has not answered by then is taken for one that does not.
 DISK_PATIENCE: Final = 3.0
 
+#: A disk that has failed is passed by for so long. In seconds.
+_TRY_DISK_AGAIN_AFTER: Final = 1.0
+
 #: How often a spool that could not be opened is tried again, in seconds.
 _OPEN_AGAIN_AFTER: Final = 5.0
 
@@ -43,7 +46,10 @@ class Committer:
         self._queue: queue.SimpleQueue[_Waiting | list[int]] = queue.SimpleQueue()
         self._spool: Spool | None = None
         self._open_at = 0.0
+        self._pass_by_until = 0.0
         self._is_failing = False
+        #: Since when the commit lasts that is going on; None for none.
+        self._writing_since: float | None = None
         #: Called after each commit of new callbacks.
         self.when_committed: Callable[[], None] = lambda: None
 
@@ -56,10 +62,15 @@ class Committer:
         waiting = _Waiting(deliveries)
         self._queue.put(waiting)
         try:
-            waiting.kept.result(DISK_PATIENCE)
+            waiting.kept.result(self._patience())
         except TimeoutError:
             logger.warning("a callback goes to the broker: the spool says nothing for %s s", DISK_PATIENCE)
             self._publisher.publish(deliveries)
+
+    def _patience(self) -> float:
+        """How long to wait for the disk: one that says nothing already is not waited for again."""
+        since = self._writing_since
+        return DISK_PATIENCE if since is None else max(since + DISK_PATIENCE - time.monotonic(), 0.0)
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Drop what is recorded, with the next commit."""
@@ -84,12 +95,20 @@ class Committer:
     def _commit(self, waiting: list[_Waiting], recorded: list[int]) -> None:
         if waiting:
             crash_at(CrashPoint.CALLBACK_NOT_SPOOLED)
+        if time.monotonic() < self._pass_by_until:
+            # Also what is recorded is left as it is: it will come again, and be recorded again.
+            self._fall_back(waiting)
+            return
+        self._writing_since = time.monotonic()
         try:
             self._opened().write(_deliveries(waiting), recorded)
         except SpoolUnavailable as error:
             self._tell(error)
+            self._pass_by_until = time.monotonic() + _TRY_DISK_AGAIN_AFTER
             self._fall_back(waiting)
             return
+        finally:
+            self._writing_since = None
         if waiting:
             crash_at(CrashPoint.CALLBACK_NOT_ANSWERED)
         self._tell(None)

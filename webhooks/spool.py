@@ -131,8 +131,11 @@ def age_seconds(received_at: datetime | None) -> float:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Threads take turns by their own rules here; a lock that another process holds is waited for.
-    return sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
+    try:
+        # Threads take turns by their own rules here; a lock that another process holds is waited for.
+        return sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise _unavailable(path, error) from error
 
 
 def _unavailable(path: Path, error: Exception) -> SpoolUnavailable:

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from mpesa_balance.callback_urls import PATH
-from mpesa_balance.errors import BrokerUnavailable, CallbackRejected
+from mpesa_balance.errors import CallbackRejected, Unavailable
 from webhooks import envelope
 from webhooks.door import Door
 from webhooks.ingress import Ingress
@@ -44,7 +44,7 @@ def ready() -> Answer:
 def register_refusals(app: Flask) -> None:
     """4xx is the sender's fault and 503 is ours; both say why in Daraja's words."""
     app.register_error_handler(CallbackRejected, lambda error: _refusal(str(error), error.status))
-    app.register_error_handler(BrokerUnavailable, lambda error: _refusal(str(error), 503))
+    app.register_error_handler(Unavailable, lambda error: _refusal(str(error), 503))
     app.register_error_handler(
         HTTPException, lambda error: _refusal(error.description or error.name, error.code or 500)
     )

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psutil
 import pytest
+import requests
 
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.crash_points import CrashPoint
@@ -33,6 +34,8 @@ SETTINGS = {
     "SIMULATOR_CALLBACK_DELAY": "0.3",
     "SIMULATOR_REQUESTS_PER_SECOND": "1000",
     "SUBMISSION_GRACE_SECONDS": "60",
+    # What a dead webhook process was sent ends by its deadline, and nobody waits ten minutes for that.
+    "QUERY_DEADLINE_SECONDS": "150",
     "DARAJA_TIMEOUT_SECONDS": "2",
     "SWEEP_INTERVAL_SECONDS": "2",
     "RETRY_BACKOFF_SECONDS": "1,2,4,8",
@@ -41,8 +44,7 @@ SETTINGS = {
 
 
 _END_UNANSWERED = """
-    UPDATE balance_queries SET deadline_at = now()
-    WHERE state IN ('pending', 'acknowledged') AND remarks = 'storm'
+    UPDATE balance_queries SET deadline_at = now() WHERE state IN ('pending', 'acknowledged')
 """
 
 _STATE = """
@@ -117,6 +119,13 @@ class Arena:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def is_live(self) -> bool:
+        """Whether the webhook tier answers."""
+        try:
+            return requests.get(f"{self.stack.env['WEBHOOKS_URL']}/health/live", timeout=2).ok
+        except requests.RequestException:
+            return False
 
     def end_unanswered(self) -> None:
         """The deadline of what nobody will answer any more has come."""

@@ -23,7 +23,8 @@ def crash(arena: Arena, points: list[CrashPoint], times: int, rate: float) -> No
     for _ in range(12):
         arena.callers.ask()
     with asking(arena.callers, rate):
-        eventually(lambda: forget_tokens(arena) or not arena.armed(), seconds=90)
+        eventually(lambda: forget_tokens(arena) or not arena.armed(), seconds=120)
+    eventually(arena.is_live, seconds=20)
     set_rate(arena, 200)
 
 
@@ -42,7 +43,7 @@ def forget_tokens(arena: Arena) -> None:
 def test_every_point_in_one_storm(arena: Arena, told: Teller, times: int) -> None:
     with asking_again(arena.callers):
         crash(arena, list(CrashPoint), times, rate=4)
-        found, seconds = arena.settle(2 * GRACE + 60)
+        found, seconds = arena.settle(2 * GRACE + 120)
     what = f"each of the {len(CrashPoint)} crash points, {'once' if times == 1 else 'twice'}, in one run"
     told.tell("F1", what, found, seconds)
 
@@ -53,5 +54,5 @@ def test_every_point_in_one_storm(arena: Arena, told: Teller, times: int) -> Non
 def test_each_point_alone(arena: Arena, told: Teller, point: CrashPoint, times: int) -> None:
     with asking_again(arena.callers):
         crash(arena, [point], times, rate=4)
-        found, seconds = arena.settle(times * GRACE + 60)
+        found, seconds = arena.settle(times * GRACE + 120)
     told.tell("F1", f"{point}, {'once' if times == 1 else 'twice'}", found, seconds)

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.fakes import eventually
 from tests.faults.conftest import Arena
 from tests.faults.report import Teller
 from tests.faults.storms import under_storm
@@ -30,6 +31,7 @@ def test_webhook_tier_killed(arena: Arena, told: Teller) -> None:
         for _ in range(3):
             time.sleep(2.5)
             arena.kill([one for one in arena.webhooks() if not one.children()])
+    eventually(lambda: arena.is_live(), seconds=20)
     arena.end_unanswered()
     found, seconds = arena.settle(120)
     unanswered = arena.ledger.books.refused - before

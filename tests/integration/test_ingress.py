@@ -148,6 +148,20 @@ def test_a_disk_that_does_not_answer_is_passed_by_and_the_broker_confirms_first(
             assert set(tasks(webhooks)) == {"record_callbacks"}
 
 
+def test_a_disk_that_says_nothing_is_waited_for_once_and_not_by_everybody(
+    keys: dict[str, str], broker_url: str, tmp_path: Path
+) -> None:
+    """Senders are served by eight threads: thirty that wait three seconds each would take twelve."""
+    with running(keys, broker_url, tmp_path / "spool") as webhooks:
+        answered(webhooks)
+        # Stopped between two instructions of its commit, as a disk would stop it.
+        with holding(tmp_path / "spool"), ThreadPoolExecutor(30) as senders:
+            begun = time.monotonic()
+            answers = list(senders.map(lambda _: answered(webhooks), range(30)))
+            assert [answer.json() for answer in answers] == [ACCEPTED] * 30
+            assert time.monotonic() - begun < 10
+
+
 def test_a_disk_that_takes_no_more_is_passed_by(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
