@@ -19,6 +19,7 @@ PURE = (
     "balances",
     "results",
     "result_codes",
+    "broker_urls",
     "callback_urls",
     "deliveries",
     "addresses",

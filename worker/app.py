@@ -6,6 +6,7 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from mpesa_balance import contract, logs
+from mpesa_balance.broker_urls import tls_options
 from mpesa_balance.settings import Reader, load_or_exit
 
 SETTINGS: Final = load_or_exit(Reader.worker)
@@ -25,6 +26,8 @@ app = Celery(
 )
 
 app.conf.update(
+    # The address says this too; Flower reads it only here.
+    broker_use_ssl=tls_options(SETTINGS.broker.broker_url),
     # A task is bounded at 60 s, so a message that is out for 120 s has lost its worker. The
     # shortest value of all programs on a broker wins, so ours is the same everywhere.
     visibility_timeout=VISIBILITY_TIMEOUT,

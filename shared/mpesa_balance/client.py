@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from mpesa_balance.broker_urls import check_broker_url
 from mpesa_balance.contract import (
     QUEUES,
     REQUEST_BALANCE,
     UNROUTABLE_QUEUE,
     BalanceAsk,
-    check_broker_url,
     request_id,
 )
 from mpesa_balance.errors import BrokerUnavailable
@@ -53,9 +53,12 @@ class BalanceClient:
     """
 
     def __init__(self, broker_url: str) -> None:
-        """Raises ValueError where `broker_url` is no address of a Redis; it never repeats it."""
-        check_broker_url(broker_url)
-        self._app = Celery("mpesa-balance-client", broker=broker_url, set_as_current=False)
+        """`broker_url`: redis:// or, with TLS, rediss://, then optionally ?ssl_ca_certs=/path.
+
+        Raises ValueError where it is no address of a Redis; it never repeats it.
+        """
+        address = check_broker_url(broker_url)
+        self._app = Celery("mpesa-balance-client", broker=address, set_as_current=False)
         self._app.conf.update(PUBLISHING)
 
     def request_balance(

@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 from mpesa_balance.errors import RequestRefused
@@ -125,25 +124,6 @@ def id_of_task(task_id: str) -> UUID:
     except ValueError:
         # Celery lets a caller choose any text, also one that is no Unicode.
         return uuid5(REQUEST_NAMESPACE, task_id.encode("utf-8", "backslashreplace").decode())
-
-
-def check_broker_url(text: str) -> str:
-    """A broker address as it was given. Raises ValueError, which never repeats the address."""
-    if not _is_broker_url(text):
-        raise ValueError(
-            "must be redis://:password@host:port/number, with %-escapes for special characters in "
-            "the password"
-        )
-    return text
-
-
-def _is_broker_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
-    except ValueError:
-        return False
-    return bool(is_address and re.fullmatch(r"/?|/[0-9]{1,4}", parts.path, re.ASCII))
 
 
 def check_shortcode(value: object) -> str | None:

@@ -12,8 +12,9 @@ from typing import Final, TypeVar, cast
 from environs import EnvError, FileAwareEnv
 
 from mpesa_balance.addresses import AddressPolicy, parse_policy
+from mpesa_balance.broker_urls import check_broker_url
 from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
-from mpesa_balance.contract import REFRESH_TOKENS, SWEEP, check_broker_url
+from mpesa_balance.contract import REFRESH_TOKENS, SWEEP
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
@@ -35,7 +36,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
-    """How to reach Redis."""
+    """How to reach Redis: an address that `check_broker_url` gave."""
 
     broker_url: str = field(repr=False)
 
