@@ -12,12 +12,13 @@ from pathlib import Path
 
 def main(folder: Path) -> None:
     """Write each secret into a file of its own; what is there already stays as it is."""
-    postgres, redis = secrets.token_hex(24), secrets.token_hex(24)
+    postgres = secrets.token_hex(24)
     made = {
         "postgres_password": postgres,
-        "redis_password": redis,
         "database_url": f"postgresql://mpesa_balance:{postgres}@postgres:5432/mpesa_balance",
-        "broker_url": f"redis://:{redis}@redis:6379/0",
+        **_of_redis("house", "broker_url"),
+        **_of_redis("webhooks", "webhooks_broker_url"),
+        **_of_redis("caller", "caller_broker_url"),
         "sealing_keys": f"k1:{_key()}",
         "callback_keys": _key(),
         "flower_basic_auth": f"operator:{secrets.token_urlsafe(18)}",
@@ -30,6 +31,12 @@ def main(folder: Path) -> None:
         (folder / name).write_text(value + "\n")
         (folder / name).chmod(0o644)
     print(f"Wrote {len(made)} secrets to {folder}. Keep sealing_keys safe: without it nothing opens.")
+
+
+def _of_redis(user: str, url: str) -> dict[str, str]:
+    """The password of a user of ops/redis-users.acl, and the address with which he comes in."""
+    password = secrets.token_hex(24)
+    return {f"redis_{user}_password": password, url: f"redis://{user}:{password}@redis:6379/0"}
 
 
 def _key() -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from ruamel.yaml import YAML
@@ -18,6 +19,9 @@ BIN = Path(sys.executable).parent
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(ROOT / "docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "mpesa-balance"}
+
+#: The users of Redis, and the secret that is the address for each.
+REDIS_URLS = {"house": "broker_url", "webhooks": "webhooks_broker_url", "caller": "caller_broker_url"}
 
 
 def run(*command: str) -> "subprocess.CompletedProcess[str]":
@@ -67,6 +71,13 @@ def test_secrets_come_as_files_and_the_webhook_tier_gets_none_for_the_database()
     assert "database_url" not in SERVICES["webhooks"]["secrets"]
 
 
+def test_the_webhook_tier_gets_its_own_user_of_redis_and_no_other_program_gets_that() -> None:
+    for name, service in OURS.items():
+        (url,) = {secret for secret in service["secrets"] if secret.endswith("broker_url")}
+        assert url == ("webhooks_broker_url" if name == "webhooks" else "broker_url")
+        assert service["environment"]["BROKER_URL_FILE"] == f"/run/secrets/{url}"
+
+
 def test_every_setting_in_the_compose_file_is_one_that_we_know() -> None:
     known = (ROOT / ".env.example").read_text()
     for service in OURS.values():
@@ -104,6 +115,13 @@ def test_secrets_are_made_once_and_fit_the_settings(
         monkeypatch.setenv(f"{name}_FILE", str(folder / name.lower()))
     monkeypatch.setenv("CALLBACK_BASE_URL", "https://pay.example.co.ke")
     assert load(Reader.worker)
+    for user, url in REDIS_URLS.items():
+        monkeypatch.setenv("BROKER_URL_FILE", str(folder / url))
+        address = urlsplit(load(Reader.broker).broker_url)
+        assert (address.username, address.password) == (
+            user,
+            (folder / f"redis_{user}_password").read_text()[:-1],
+        )
     again = run(sys.executable, "ops/new_secrets.py", str(folder))
     assert again.returncode == 1
     assert "already" in again.stderr

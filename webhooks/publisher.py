@@ -31,8 +31,6 @@ class Publisher:
         self._redis = redis.Redis.from_url(
             settings.broker_url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=None
         )
-        # Flower shows that a callback was passed on, and when.
-        self._app.conf.task_send_sent_event = True
 
     def publish(self, deliveries: Sequence[Delivery]) -> None:
         """Give the broker what nobody else keeps: the worker tries these until they are recorded."""
@@ -71,6 +69,9 @@ class Publisher:
                 task,
                 kwargs={"deliveries": deliveries, **more},
                 queue=QUEUES[task],
+                # Nothing is declared, nor told to Flower: both would need rights to more than the queue,
+                # and the message goes to it by its name.
+                declare=(),
                 # What Flower and logs show of the arguments.
                 kwargsrepr=f"<{len(deliveries)} callbacks>",
             )

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from mpesa_balance.broker_urls import has_tls, is_loopback
 from mpesa_balance.contract import QUEUES, UNROUTABLE_QUEUE
 from mpesa_balance.errors import BrokerUnavailable
 from ops.doctor import clocks
@@ -38,6 +40,26 @@ def reachable(patient: Patient) -> list[Opinion]:
     return [ok("the broker answers")]
 
 
+def connection(patient: Patient) -> list[Opinion]:
+    """Whether others on the way can read along, and whether whoever gets there may do everything."""
+    url = patient.broker_url
+    if is_loopback(url):
+        return [ok("the broker is on this machine")]
+    said = [ok("the connection to the broker is encrypted, and its certificate is verified")]
+    if not has_tls(url):
+        remedy = (
+            "set BROKER_URL to rediss:// (ops/docs/redis.md); a network that only these programs are on, "
+            "as docker-compose.yml makes one, does as well"
+        )
+        said = [warning("passwords and messages cross the network to the broker in the clear", remedy)]
+    if (urlsplit(url).username or "default") == "default":
+        remedy = "give each program a user of its own, with the rules in ops/redis-users.acl"
+        said += [
+            warning("the broker lets us in without a user's name, so everybody may do everything", remedy)
+        ]
+    return said
+
+
 def version(patient: Patient) -> list[Opinion]:
     """Whether it is new enough."""
     with _redis_faults():
@@ -63,7 +85,7 @@ def persistence(patient: Patient) -> list[Opinion]:
     if kept is None:
         return [_may_not_read("appendonly", "yes")]
     if kept != "yes":
-        remedy = "`redis-cli CONFIG SET appendonly yes`, and so in its configuration file"
+        remedy = "`redis-cli CONFIG SET appendonly yes` by a user who may, and so in its file"
         return [warning("callbacks that wait in the broker are lost when it restarts", remedy)]
     return [ok("the broker keeps what it holds (appendonly)")]
 
@@ -74,7 +96,7 @@ def memory_policy(patient: Patient) -> list[Opinion]:
     if policy is None:
         return [_may_not_read("maxmemory-policy", "noeviction")]
     if policy != "noeviction":
-        remedy = "`redis-cli CONFIG SET maxmemory-policy noeviction`, and so in its configuration file"
+        remedy = "`redis-cli CONFIG SET maxmemory-policy noeviction` by a user who may, and so in its file"
         return [error(f"a full broker deletes queues (maxmemory-policy {policy})", remedy)]
     return [ok("a full broker refuses messages and deletes none (noeviction)")]
 

@@ -42,6 +42,7 @@ CHECKS: Final = (
     Check("database", "migrations", database.migrations, ("database",)),
     Check("registrations", "registrations", shortcodes.registered, _TABLES),
     Check("broker", "broker", broker.reachable),
+    Check("broker", "connection to the broker", broker.connection, ("broker",)),
     Check("broker", "version of the broker", broker.version, ("broker",)),
     Check("broker", "persistence", broker.persistence, ("broker",)),
     Check("broker", "memory policy", broker.memory_policy, ("broker",)),

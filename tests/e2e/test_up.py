@@ -9,9 +9,11 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import redis
 import requests
 
 from ops.stack.programs import CHECKOUT
@@ -74,7 +76,7 @@ def other_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ask(python: Path, code: str, stack: Stack) -> str:
     done = subprocess.run(
-        (python, "-c", code, stack.env["BROKER_URL"]),
+        (python, "-c", code, stack.env["CALLER_BROKER_URL"]),
         env={"PATH": os.environ["PATH"]},
         cwd="/",
         capture_output=True,
@@ -230,6 +232,21 @@ def test_no_secret_is_in_any_command_line(stack: Stack) -> None:
     assert "celery" in shown
     assert not any(value.partition(":")[2] in shown for value in secrets.values() if ":" in value)
     assert not any(value in shown for value in secrets.values())
+
+
+def test_each_program_comes_to_redis_as_the_user_that_it_should(stack: Stack) -> None:
+    users = {}
+    for name in ("granian", "worker", "beat", "flower"):
+        environment = stack.one(name).environ()
+        users[name] = urlsplit(environment["BROKER_URL"]).username
+    assert users == {"granian": "webhooks", "worker": "house", "beat": "house", "flower": "house"}
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(port=urlsplit(stack.env["BROKER_URL"]).port or 0).ping()
+
+
+def test_flower_shows_how_much_waits_in_redis(stack: Stack) -> None:
+    queues = {one["name"] for one in flower(stack, "/api/queues/length")["active_queues"]}
+    assert "mpesa-requests" in queues
 
 
 def test_ctrl_c_stops_everything_and_the_data_survives(folder: Path) -> None:

@@ -62,9 +62,17 @@ class Webhooks:
 
 @contextmanager
 def running(
-    keys: dict[str, str], broker_url: str, spool: Path, *prefix: str, **settings: str
+    keys: dict[str, str],
+    broker_url: str,
+    spool: Path,
+    *prefix: str,
+    seen_through: str | None = None,
+    **settings: str,
 ) -> Iterator[Webhooks]:
-    """The webhook tier; `prefix` is a command that starts it in its own way."""
+    """The webhook tier; `prefix` is a command that starts it in its own way.
+
+    seen_through: how the test reaches the same broker, where that is another address.
+    """
     port = free_port()
     environment = {**keys, "BROKER_URL": broker_url, "SPOOL_DIR": str(spool), **settings}
     process = subprocess.Popen(
@@ -75,7 +83,7 @@ def running(
         CallbackSigner((parse_key(keys["CALLBACK_KEYS"]),)),
         parse_sealer(keys["SEALING_KEYS"]),
         spool,
-        redis.Redis.from_url(broker_url),
+        redis.Redis.from_url(seen_through or broker_url),
         process,
     )
     try:
