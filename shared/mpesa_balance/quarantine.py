@@ -7,6 +7,7 @@ from uuid import UUID
 
 from mpesa_balance import outbox
 from mpesa_balance.database import Connection
+from mpesa_balance.errors import NotFound
 from mpesa_balance.sealing import Sealer
 
 
@@ -44,6 +45,14 @@ def every(connection: Connection, sealer: Sealer) -> list[Quarantined]:
     ]
 
 
+def release(connection: Connection, sealer: Sealer, task_id: UUID) -> Quarantined:
+    """Take one out. Raises NotFound."""
+    row = connection.execute(_RELEASE, {"id": task_id}).fetchone()
+    if row is None:
+        raise NotFound(f"no task {task_id} is in quarantine: see `mpesa-balance quarantine list`")
+    return Quarantined(**(row | {"message": sealer.open_text(row["message"], _place(task_id))}))
+
+
 def _place(task_id: UUID) -> str:
     return f"quarantined_tasks/{task_id}"
 
@@ -55,4 +64,9 @@ _ADD: Final = """
 
 _EVERY: Final = """
     SELECT id, task, message, reason, quarantined_at FROM quarantined_tasks ORDER BY quarantined_at, id
+"""
+
+_RELEASE: Final = """
+    DELETE FROM quarantined_tasks WHERE id = %(id)s
+    RETURNING id, task, message, reason, quarantined_at
 """

@@ -9,7 +9,15 @@ try:
     import click
     from dotenv import load_dotenv
 
-    from mpesa_balance.cli import asking, doctoring, explaining, receiving, registering, running
+    from mpesa_balance.cli import (
+        asking,
+        doctoring,
+        explaining,
+        quarantining,
+        receiving,
+        registering,
+        running,
+    )
 except ImportError as missing:
     sys.exit(f"{missing.name} is not installed: pip install 'mpesa-balance[cli]' brings the command")
 
@@ -84,6 +92,6 @@ def main(env_file: Path | None) -> None:
         raise SettingsInvalid(f"{env_file or default} is no file of settings: it is not UTF-8") from None
 
 
-for module in (asking, receiving, explaining, registering, doctoring, running):
+for module in (asking, receiving, quarantining, explaining, registering, doctoring, running):
     for command in module.COMMANDS:
         main.add_command(command)

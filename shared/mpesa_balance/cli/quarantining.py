@@ -1,0 +1,58 @@
+"""Looking through the quarantine: tasks that ended their process again and again."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import click
+
+from mpesa_balance import quarantine
+from mpesa_balance.cli import output, stores
+from mpesa_balance.quarantine import Quarantined
+
+
+@click.group("quarantine")
+def quarantine_group() -> None:
+    """Tasks that ended their process three times, and were set aside."""
+
+
+@quarantine_group.command("list")
+@output.as_json
+def list_tasks(json_output: bool) -> None:
+    """Show what is in quarantine, oldest first."""
+    database = stores.database()
+    with database.transaction() as connection:
+        found = quarantine.every(connection, database.sealer)
+    if json_output:
+        output.write_json([_document(one) for one in found])
+        return
+    rows = [(str(one.id), one.task, output.moment(one.quarantined_at), one.reason) for one in found]
+    output.write_table(("Task", "Name", "Since", "Reason"), rows)
+
+
+@quarantine_group.command("drop")
+@click.argument("task_id", type=click.UUID)
+@output.as_json
+def drop_task(task_id: UUID, json_output: bool) -> None:
+    """Take a task out for good, and show what it was told to do.
+
+    A request among them was refused when it was set aside: its caller asks anew.
+    """
+    database = stores.database()
+    with database.transaction() as connection:
+        dropped = quarantine.release(connection, database.sealer, task_id)
+    if json_output:
+        output.write_json(_document(dropped) | {"message": dropped.message})
+    else:
+        click.echo(f"Dropped {dropped.task} {dropped.id}: {dropped.message}")
+
+
+def _document(one: Quarantined) -> dict[str, Any]:
+    return {
+        "id": str(one.id),
+        "task": one.task,
+        "reason": one.reason,
+        "quarantined_at": one.quarantined_at.isoformat(),
+    }
+
+
+COMMANDS: Final[tuple[Any, ...]] = (quarantine_group,)
