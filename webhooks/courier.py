@@ -19,8 +19,9 @@ BATCH: Final = 100
 #: While so many messages wait in the broker, the spool is where the others wait.
 MOST_QUEUED: Final = 100
 
-#: How often receipts are looked for while some are awaited, in seconds.
-_LOOK_EVERY: Final = 0.05
+#: The pause between two rounds to the broker, in seconds: what comes meanwhile goes in one message. A
+#: message costs ten times what a callback in it does, and view threads want the interpreter as well.
+_PAUSE: Final = 0.05
 
 #: What has no receipt after the first of these is published again; each time in vain takes twice as
 #: long, up to the second. In seconds.
@@ -76,7 +77,8 @@ class Courier:
 
     def _run(self) -> None:
         while True:
-            self._news.wait(_LOOK_EVERY if self._spool.depth else None)
+            if not self._spool.depth:
+                self._news.wait()
             self._news.clear()
             try:
                 self._collect()
@@ -85,22 +87,24 @@ class Courier:
                 self._failed(error)
             else:
                 self._is_failing = False
+            time.sleep(_PAUSE)
 
     def _ship(self) -> None:
         self._begin_round()
-        while batch := self._next():
+        # What comes from now on waits for the next time: it could come for ever.
+        newest = self._reader.newest()
+        while batch := self._next(newest):
             if self._publisher.queued() >= MOST_QUEUED:
                 return
             crash_at(CrashPoint.CALLBACK_NOT_PUBLISHED)
             self._publisher.publish_spooled(self._spool.id, batch)
             crash_at(CrashPoint.PUBLISHING_NOT_NOTED)
             self._went(batch)
-            self._collect()
 
-    def _next(self) -> list[Spooled]:
+    def _next(self, newest: int) -> list[Spooled]:
         """What was never published comes before what is published again."""
         size = 1 if self._rounds_in_vain >= _ALONE_AFTER else BATCH
-        return self._reader.after(self._published, size) or self._reader.after(
+        return self._reader.after(self._published, size, newest) or self._reader.after(
             self._again, size, self._mark
         )
 

@@ -115,6 +115,14 @@ class SpoolReader:
         except sqlite3.Error as error:
             raise _unavailable(self._path, error) from error
 
+    def newest(self) -> int:
+        """The highest number in the spool; 0 for an empty one."""
+        try:
+            (number,) = self._connection.execute("SELECT max(number) FROM deliveries").fetchone()
+        except sqlite3.Error as error:
+            raise _unavailable(self._path, error) from error
+        return int(number or 0)
+
     def oldest_received_at(self) -> datetime | None:
         """When the oldest delivery came that waits for its receipt; None for none."""
         waiting = self.after(0, 1)

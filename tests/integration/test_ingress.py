@@ -221,13 +221,14 @@ def test_senders_that_come_together_are_all_answered_and_each_callback_is_kept_o
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
     with running(keys, broker_url, tmp_path / "spool") as webhooks:
+        begun = time.monotonic()
         with ThreadPoolExecutor(16) as senders:
             answers = list(senders.map(lambda _: answered(webhooks), range(200)))
         assert all(answer.json() == ACCEPTED for answer in answers)
         eventually(lambda: len(published(webhooks)) == 200)
         assert len({one.attempt_id for one in webhooks.deliveries()}) == 200
-        # Fewer messages than callbacks, because those that came together went together.
-        assert len(webhooks.messages()) < 200
+        # What comes within a courier's pause goes together, 100 callbacks at most.
+        assert len(webhooks.messages()) <= (time.monotonic() - begun) / 0.05 + 2
 
 
 def test_told_to_stop_it_answers_whom_it_has_begun_to_hear_and_loses_nothing(
