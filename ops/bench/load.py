@@ -1,8 +1,10 @@
 """Good traffic: what arrives at a steady rate, and what comes as fast as it is answered."""
 
 import asyncio
+import itertools
 import time
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -14,7 +16,8 @@ RATE: Final = 100
 #: After this many seconds without an answer a good request has failed.
 PATIENCE: Final = 5.0
 
-_REQUEST: Final = post()
+#: What is asked, one request after the other; the same one where nothing else is said.
+Requests = Iterator[bytes]
 
 Connection = tuple[StreamReader, StreamWriter]
 
@@ -39,8 +42,9 @@ class Latencies:
         return self.failed + sum(1 for one in self.seconds if one > limit)
 
 
-async def steady(port: int, seconds: float) -> Latencies:
+async def steady(port: int, seconds: float, requests: Requests | None = None) -> Latencies:
     """Requests at RATE; every other one on a new connection, the others on kept ones."""
+    requests = requests or itertools.repeat(post())
     latencies = Latencies()
     kept: list[Connection] = []
     began = time.monotonic()
@@ -49,19 +53,18 @@ async def steady(port: int, seconds: float) -> Latencies:
         planned = began + number / RATE
         await asyncio.sleep(planned - time.monotonic())
         # From the planned moment on: a late start would hide a stall.
-        running.append(asyncio.create_task(_timed(port, kept, number % 2 == 0, planned, latencies)))
+        asking = _one(port, kept, number % 2 == 0, next(requests))
+        running.append(asyncio.create_task(_timed(asking, planned, latencies)))
     await asyncio.gather(*running)
     for _, writer in kept:
         writer.close()
     return latencies
 
 
-async def _timed(
-    port: int, kept: list[Connection], fresh: bool, planned: float, latencies: Latencies
-) -> None:
+async def _timed(asking: Coroutine[None, None, int], planned: float, latencies: Latencies) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
-            status = await _one(port, kept, fresh)
+            status = await asking
     except (OSError, EOFError, TimeoutError):
         status = 0
     if status == 200:
@@ -70,13 +73,13 @@ async def _timed(
         latencies.failed += 1
 
 
-async def _one(port: int, kept: list[Connection], fresh: bool) -> int:
+async def _one(port: int, kept: list[Connection], fresh: bool, request: bytes) -> int:
     while kept and kept[-1][0].at_eof():
         kept.pop()[1].close()
     reader, writer = kept.pop() if kept and not fresh else await connect(port)
     reusable = False
     try:
-        writer.write(_REQUEST)
+        writer.write(request)
         status, reusable = await read_answer(reader)
     finally:
         if fresh or not reusable:
@@ -89,14 +92,15 @@ async def _one(port: int, kept: list[Connection], fresh: bool) -> int:
 class _Closed(asyncio.Protocol):
     """A connection that asks again as soon as it was answered."""
 
-    def __init__(self, tally: "Tally") -> None:
+    def __init__(self, tally: "Tally", requests: Requests) -> None:
         self._tally = tally
+        self._requests = requests
         self._received = b""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(_REQUEST)
+        self._transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -106,7 +110,7 @@ class _Closed(asyncio.Protocol):
         self._tally.answered += self._received[9:12] == b"200"
         self._received = b""
         if not self._tally.over:
-            self._transport.write(_REQUEST)
+            self._transport.write(next(self._requests))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._tally.lost += not self._tally.over
@@ -121,12 +125,14 @@ class Tally:
     over: bool = False
 
 
-async def closed_loops(port: int, connections: int, seconds: float) -> Tally:
+async def closed_loops(
+    port: int, connections: int, seconds: float, requests: Requests | None = None
+) -> Tally:
     """As many requests as are answered on this many connections."""
-    tally = Tally()
+    tally, asked = Tally(), requests or itertools.repeat(post())
     loop = asyncio.get_running_loop()
     opened = [
-        (await loop.create_connection(lambda: _Closed(tally), "127.0.0.1", port))[0]
+        (await loop.create_connection(lambda: _Closed(tally, asked), "127.0.0.1", port))[0]
         for _ in range(connections)
     ]
     await asyncio.sleep(seconds)

@@ -62,12 +62,17 @@ _STOP_NOTE = (
 
 
 def _machine(figures: Iterable[Candidate], setting: str) -> list[str]:
-    names = sorted({name for one in figures for name in one.distributions} | {"flask", "werkzeug"})
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    names = {name for one in figures for name in one.distributions} | {"flask", "werkzeug"}
+    return machine("slow_clients", setting, names)
+
+
+def machine(program: str, setting: str, distributions: Iterable[str]) -> list[str]:
+    """What wrote the report and where: two paragraphs."""
+    versions = ", ".join(f"{name} {version(name)}" for name in sorted(distributions))
     cores = f"{os.cpu_count()} cores shared with other work and with the clients"
     system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     return [
-        f"Written by `python -m ops.bench.slow_clients` on {datetime.now(UTC):%Y-%m-%d}. {setting}",
+        f"Written by `python -m ops.bench.{program}` on {datetime.now(UTC):%Y-%m-%d}. {setting}",
         f"{_processor()}, {cores}; {system}; {versions}.",
     ]
 
@@ -78,14 +83,15 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _latencies(figures: dict[Candidate, Figures]) -> str:
     heads = ["Server", "alone", "with slow", "failed", "> 50 ms", "> 1 s", "with idle", "failed"]
-    return _table(heads, (_latency_row(one, found) for one, found in figures.items()))
+    return table(heads, (_latency_row(one, found) for one, found in figures.items()))
 
 
 def _latency_row(candidate: Candidate, found: Figures) -> list[str]:
@@ -94,17 +100,18 @@ def _latency_row(candidate: Candidate, found: Figures) -> list[str]:
     among_idle = sum(found.among_idle, Latencies())
     return [
         candidate.name,
-        _spread(found.alone),
-        _spread(found.among_slow),
+        spread(found.alone),
+        spread(found.among_slow),
         f"{among_slow.failed} of {total}",
         str(among_slow.over(0.05)),
         str(among_slow.over(1)),
-        _spread(found.among_idle),
+        spread(found.among_idle),
         f"{among_idle.failed} of {len(among_idle.seconds) + among_idle.failed}",
     ]
 
 
-def _spread(rounds: list[Latencies]) -> str:
+def spread(rounds: list[Latencies]) -> str:
+    """Median, 99th percentile and longest over all rounds, and the rounds' medians, in milliseconds."""
     pooled = sum(rounds, Latencies())
     if not pooled.seconds:
         return "no answer"
@@ -115,7 +122,7 @@ def _spread(rounds: list[Latencies]) -> str:
 def _rates(figures: dict[Candidate, Figures]) -> str:
     today = next((found.rates for one, found in figures.items() if one.name == TODAY), [])
     heads = ["Server", "requests/s", "range", "ratio", "lost", "CPU s / 1,000", "MiB"]
-    return _table(heads, (_rate_row(one, found, today) for one, found in figures.items()))
+    return table(heads, (_rate_row(one, found, today) for one, found in figures.items()))
 
 
 def _rate_row(candidate: Candidate, found: Figures, today: list[float]) -> list[str]:
@@ -134,7 +141,7 @@ def _rate_row(candidate: Candidate, found: Figures, today: list[float]) -> list[
 def _answers(conduct: dict[Candidate, Conduct]) -> str:
     heads = ["Server", "announced", "chunked", "keep-alive", "cut short"]
     heads += ["headers", "body", "chunks", "silence", "idle", f"{DRIPPING} drip"]
-    return _table(heads, (_answer_row(one, seen) for one, seen in conduct.items()))
+    return table(heads, (_answer_row(one, seen) for one, seen in conduct.items()))
 
 
 def _answer_row(candidate: Candidate, seen: Conduct) -> list[str]:
@@ -152,7 +159,7 @@ def _answer_row(candidate: Candidate, seen: Conduct) -> list[str]:
 def _stops(conduct: dict[Candidate, Conduct]) -> str:
     heads = ["Server", "answered", "seconds", "answered, with slow", "seconds, with slow"]
     rows = ([one.name, *_stop(seen.stop), *_stop(seen.stop_with_crowd)] for one, seen in conduct.items())
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _stop(stop: Stop | None) -> list[str]:

@@ -5,11 +5,12 @@ import os
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import psutil
 
@@ -17,6 +18,8 @@ from ops.bench.candidates import Candidate
 from ops.bench.target import KEPT
 from ops.bench.wire import exchange, post
 from ops.stack.ports import free_port
+
+_PROBE: Final = post()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,21 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(candidate: Candidate) -> AsyncIterator[Server]:
-    """The candidate, from its first answer until it is killed."""
+async def serving(
+    candidate: Candidate, settings: Mapping[str, str] | None = None, probe: bytes = _PROBE
+) -> AsyncIterator[Server]:
+    """The candidate, from when it answers the probe with 200 until it is killed."""
     port = free_port()
     with TemporaryDirectory(prefix="bench-") as folder, (Path(folder) / "log").open("w") as log:
         kept = Path(folder) / "kept"
         kept.touch()
+        environment = {**os.environ, **(settings or {}), KEPT: str(kept)}
         process = await asyncio.create_subprocess_exec(
-            *candidate.command(port), env={**os.environ, KEPT: str(kept)}, stdout=log, stderr=log
+            *candidate.command(port), env=environment, stdout=log, stderr=log
         )
         family = _tree(process.pid)
         try:
-            await _answers(candidate, port, process)
+            await _answers(candidate, port, process, probe)
             family = _tree(process.pid)
             yield Server(port, process, Path(folder))
         finally:
@@ -81,12 +87,12 @@ def _tree(pid: int) -> list[psutil.Process]:
         return []
 
 
-async def _answers(candidate: Candidate, port: int, process: Process) -> None:
+async def _answers(candidate: Candidate, port: int, process: Process, probe: bytes) -> None:
     ends = time.monotonic() + 30
     while time.monotonic() < ends and process.returncode is None:
         with suppress(OSError, EOFError, TimeoutError):
             async with asyncio.timeout(2):
-                if await exchange(port, post()) == 200:
+                if await exchange(port, probe) == 200:
                     return
         await asyncio.sleep(0.05)
     sys.exit(f"{candidate.name} does not serve")

@@ -59,14 +59,20 @@ async def seconds_borne(port: int, kind: Callable[[], Script], patience: float) 
 
 
 @asynccontextmanager
-async def crowd(port: int, kinds: tuple[Callable[[], Script], ...]) -> AsyncIterator[None]:
-    """These clients, connected where the server lets them, for as long as this lasts."""
+async def crowd(
+    port: int, kinds: tuple[Callable[[], Script], ...], *, again: bool = False
+) -> AsyncIterator[None]:
+    """These clients, connected where the server lets them, for as long as this lasts.
+
+    With `again` a client that was cut off comes again: they stay as many as they are.
+    """
     connected: list[asyncio.Event] = []
     clients = []
     for kind in kinds:
         event = asyncio.Event()
         connected.append(event)
-        clients.append(asyncio.create_task(_client(port, kind(), event)))
+        coming = _returning(port, kind, event) if again else _client(port, kind(), event)
+        clients.append(asyncio.create_task(coming))
     for event in connected:
         await event.wait()
     try:
@@ -75,6 +81,13 @@ async def crowd(port: int, kinds: tuple[Callable[[], Script], ...]) -> AsyncIter
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
+
+
+async def _returning(port: int, kind: Callable[[], Script], connected: asyncio.Event) -> None:
+    while True:
+        await _client(port, kind(), connected)
+        # One that is not let in does not ask without end.
+        await asyncio.sleep(PAUSE)
 
 
 async def _client(port: int, script: Script, connected: asyncio.Event | None = None) -> None:
