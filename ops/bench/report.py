@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ops.bench.candidates import TODAY, Candidate
+from ops.bench.candidates import BEFORE, Candidate
 from ops.bench.conduct import DRIPPING, IN_FLIGHT, PATIENCE, STOP_PATIENCE, Conduct, Stop
 from ops.bench.load import Latencies
 
@@ -45,8 +45,8 @@ _LATENCY_NOTE = (
 )
 _RATE_NOTE = (
     "Answers per second on 32 connections: the median, and the range over the rounds. The ratio is the "
-    "median over rounds of the rate divided by today's in the same round. 'Lost' counts connections that "
-    "the server closed. CPU is what all processes of "
+    "median over rounds of the rate divided by the first row's in the same round. 'Lost' counts connections "
+    "that the server closed. CPU is what all processes of "
     "the server use for 1,000 requests; MiB is their memory after that."
 )
 _CONDUCT_NOTE = (
@@ -120,13 +120,13 @@ def spread(rounds: list[Latencies]) -> str:
 
 
 def _rates(figures: dict[Candidate, Figures]) -> str:
-    today = next((found.rates for one, found in figures.items() if one.name == TODAY), [])
+    before = next((found.rates for one, found in figures.items() if one.name == BEFORE), [])
     heads = ["Server", "requests/s", "range", "ratio", "lost", "CPU s / 1,000", "MiB"]
-    return table(heads, (_rate_row(one, found, today) for one, found in figures.items()))
+    return table(heads, (_rate_row(one, found, before) for one, found in figures.items()))
 
 
-def _rate_row(candidate: Candidate, found: Figures, today: list[float]) -> list[str]:
-    ratios = [mine / its for mine, its in zip(found.rates, today, strict=False)]
+def _rate_row(candidate: Candidate, found: Figures, before: list[float]) -> list[str]:
+    ratios = [mine / its for mine, its in zip(found.rates, before, strict=False)]
     return [
         candidate.name,
         f"{statistics.median(found.rates):.0f}",
