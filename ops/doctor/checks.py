@@ -6,7 +6,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
-from mpesa_balance.diagnosis import SEALED
+from mpesa_balance.sealed_columns import SEALED
 from ops.doctor import broker, callbacks, daraja, database, keys, queries, settings, shortcodes
 from ops.doctor.patient import Patient
 from ops.doctor.verdicts import Opinion
@@ -31,6 +31,7 @@ class Check:
 
 
 _TABLES: Final = ("database", "migrations")
+_SEALED: Final = tuple(dict.fromkeys(column.table for column in SEALED))
 _REGISTERED: Final = (*_TABLES, "registrations")
 
 CHECKS: Final = (
@@ -51,7 +52,7 @@ CHECKS: Final = (
     Check("broker", "lengths of the queues", broker.lengths, ("broker",)),
     Check("broker", "workers", broker.workers, ("broker",)),
     Check("keys", "credentials", keys.credentials, _TABLES),
-    *(Check("keys", f"keys in {table}", partial(keys.in_use, table=table), _TABLES) for table in SEALED),
+    *(Check("keys", f"keys in {table}", partial(keys.in_use, table=table), _TABLES) for table in _SEALED),
     Check("app", "host", daraja.host, _REGISTERED, _APPS),
     Check("app", "certificate", daraja.certificate, _REGISTERED, _APPS),
     Check("app", "token", daraja.token, _REGISTERED, _APPS),

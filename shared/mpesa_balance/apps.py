@@ -70,8 +70,8 @@ def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = Fal
         "environment": app.environment,
         "base_url": app.base_url.rstrip("/"),
         "certificate": app.certificate,
-        "key": sealer.seal_text(app.consumer_key, _place(app.name, "consumer_key")),
-        "secret": sealer.seal_text(app.consumer_secret, _place(app.name, "consumer_secret")),
+        "key": sealer.seal_text(app.consumer_key, credential_place(app.name, "consumer_key")),
+        "secret": sealer.seal_text(app.consumer_secret, credential_place(app.name, "consumer_secret")),
         "rate": app.requests_per_second,
     }
     added = connection.execute(_REPLACE if replace else _ADD, row)
@@ -113,13 +113,14 @@ def named(connection: Connection, sealer: Sealer, name: str) -> App:
 
 def _app(row: dict[str, Any], sealer: Sealer) -> App:
     opened = {
-        column: sealer.open_text(row[column], _place(row["name"], column))
+        column: sealer.open_text(row[column], credential_place(row["name"], column))
         for column in ("consumer_key", "consumer_secret")
     }
     return App(**(row | opened))
 
 
-def _place(app: str, column: str) -> str:
+def credential_place(app: str, column: str) -> str:
+    """What an app's consumer key or secret, named by its column, is sealed for."""
     return f"daraja_apps/{app}/{column}"
 
 

@@ -8,22 +8,12 @@ from typing import Final
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 
 from mpesa_balance import shortcodes
 from mpesa_balance.database import Connection, Database, describe
 from mpesa_balance.errors import DatabaseUnavailable, NotFound
 from mpesa_balance.inbox import Disposition
-from mpesa_balance.sealing import key_id
 from mpesa_balance.states import QueryState
-
-#: Every column that holds envelopes, by its table.
-SEALED: Final[Mapping[str, tuple[str, ...]]] = {
-    "daraja_apps": ("consumer_key", "consumer_secret"),
-    "shortcodes": ("credential",),
-    "callbacks": ("payload",),
-    "balances": ("document",),
-}
 
 #: A result comes within seconds, and on bad days within minutes; before that it is not missing.
 RESULT_PATIENCE_SECONDS: Final = 300
@@ -128,17 +118,6 @@ def registered_shortcodes(connection: Connection, shortcode: str | None) -> list
     return [RegisteredShortcode(**row) for row in rows]
 
 
-def keys_in(connection: Connection, table: str) -> dict[str, int]:
-    """How many envelopes of a table (one of SEALED) each key id has sealed. Raises SealBroken."""
-    found: dict[str, int] = {}
-    for column in SEALED[table]:
-        statement = _HEADS.format(column=sql.Identifier(column), table=sql.Identifier(table))
-        for row in connection.execute(statement):
-            named = key_id(row["head"], f"{table}.{column}")
-            found[named] = found.get(named, 0) + row["envelopes"]
-    return found
-
-
 def last_callback(connection: Connection, shortcode: str) -> LastCallback | None:
     """The newest callback among those for the newest queries of a shortcode."""
     row = connection.execute(_LAST_CALLBACK, {"shortcode": shortcode}).fetchone()
@@ -180,15 +159,6 @@ _SHORTCODES: Final = """
     FROM shortcodes s JOIN daraja_apps a ON a.name = s.app
     WHERE s.shortcode = coalesce(%(shortcode)s, s.shortcode) ORDER BY s.shortcode
 """
-
-#: The beginning of each envelope, which names its key; what is shorter than that is given whole.
-_HEADS: Final = sql.SQL("""
-    SELECT substring({column} FROM 1 FOR CASE WHEN length({column}) > 1
-                                              THEN 2 + get_byte(substring({column} FROM 2 FOR 1), 0)
-                                              ELSE 1 END) AS head,
-           count(*) AS envelopes
-    FROM {table} GROUP BY head
-""")
 
 #: Looking at the newest queries only keeps it quick where there are years of them.
 _LAST_CALLBACK: Final = """

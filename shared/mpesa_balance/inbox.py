@@ -128,7 +128,7 @@ def store_balance(
     row = {
         "query_id": query_id,
         "callback_id": callback_id,
-        "document": sealer.seal_text(document, _balance_place(query_id)),
+        "document": sealer.seal_text(document, balance_place(query_id)),
         "warnings": list(balance.warnings),
     }
     connection.execute(_STORE_BALANCE, row)
@@ -136,7 +136,7 @@ def store_balance(
 
 def open_balance(sealer: Sealer, query_id: UUID, sealed: bytes) -> list[Account]:
     """The accounts in a stored document."""
-    document: Mapping[str, Any] = json.loads(sealer.open_text(sealed, _balance_place(query_id)))
+    document: Mapping[str, Any] = json.loads(sealer.open_text(sealed, balance_place(query_id)))
     return [Account.from_document(account) for account in document["accounts"]]
 
 
@@ -145,7 +145,8 @@ def _kept(row: dict[str, Any]) -> Kept:
     return Kept(**(row | {"disposition": Disposition(settled) if settled else None}))
 
 
-def _balance_place(query_id: UUID) -> str:
+def balance_place(query_id: UUID) -> str:
+    """What the document of a query's balance is sealed for."""
     return f"balances/{query_id}"
 
 

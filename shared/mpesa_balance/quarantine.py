@@ -29,7 +29,7 @@ def add(
     row = {
         "id": task_id,
         "task": task,
-        "message": sealer.seal_text(message, _place(task_id)),
+        "message": sealer.seal_text(message, message_place(task_id)),
         "reason": reason,
     }
     if connection.execute(_ADD, row).rowcount:
@@ -40,7 +40,7 @@ def every(connection: Connection, sealer: Sealer) -> list[Quarantined]:
     """Everything in quarantine, oldest first."""
     rows = connection.execute(_EVERY).fetchall()
     return [
-        Quarantined(**(row | {"message": sealer.open_text(row["message"], _place(row["id"]))}))
+        Quarantined(**(row | {"message": sealer.open_text(row["message"], message_place(row["id"]))}))
         for row in rows
     ]
 
@@ -50,10 +50,11 @@ def release(connection: Connection, sealer: Sealer, task_id: UUID) -> Quarantine
     row = connection.execute(_RELEASE, {"id": task_id}).fetchone()
     if row is None:
         raise NotFound(f"no task {task_id} is in quarantine: see `mpesa-balance quarantine list`")
-    return Quarantined(**(row | {"message": sealer.open_text(row["message"], _place(task_id))}))
+    return Quarantined(**(row | {"message": sealer.open_text(row["message"], message_place(task_id))}))
 
 
-def _place(task_id: UUID) -> str:
+def message_place(task_id: UUID) -> str:
+    """What a quarantined task's message is sealed for."""
     return f"quarantined_tasks/{task_id}"
 
 

@@ -21,7 +21,8 @@ from mpesa_balance.errors import SealBroken
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
-_KEY = re.compile(r"([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/=_-]+)", re.ASCII)
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
+_KEY = re.compile(rf"({_KEY_ID.pattern}):([A-Za-z0-9+/=_-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,20 @@ class Sealer:
 
     keys: Mapping[str, AESGCM] = field(repr=False)
 
+    @property
+    def first(self) -> str:
+        """The id of the key that seals."""
+        return next(iter(self.keys))
+
+    @property
+    def head(self) -> bytes:
+        """How every envelope of the key that seals begins."""
+        return bytes([_VERSION, len(self.first)]) + self.first.encode()
+
     def seal(self, plain: bytes, place: str) -> bytes:
         """The envelope of `plain`, which opens at `place` only."""
-        key_id, key = next(iter(self.keys.items()))
-        head = bytes([_VERSION, len(key_id)]) + key_id.encode()
-        nonce = os.urandom(_NONCE_BYTES)
-        return head + nonce + key.encrypt(nonce, plain, head + place.encode())
+        head, nonce = self.head, os.urandom(_NONCE_BYTES)
+        return head + nonce + self.keys[self.first].encrypt(nonce, plain, head + place.encode())
 
     def open(self, sealed: bytes, place: str) -> bytes:
         """What was sealed for `place`. Raises SealBroken, which never repeats any of the bytes."""
@@ -67,9 +76,11 @@ def key_id(sealed: bytes, place: str) -> str:
 
     Raises SealBroken, which says that what stands at `place` is no envelope.
     """
-    if len(sealed) < 2 or sealed[0] != _VERSION:
+    is_ours = len(sealed) > 1 and sealed[0] == _VERSION and len(sealed) >= 2 + sealed[1]
+    named = sealed[2 : 2 + sealed[1]].decode("ascii", "replace") if is_ours else ""
+    if not _KEY_ID.fullmatch(named):
         raise SealBroken(f"what stands at {place} is not a sealed envelope")
-    return sealed[2 : 2 + sealed[1]].decode("ascii", "replace")
+    return named
 
 
 def new_key() -> str:

@@ -51,7 +51,7 @@ def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bo
         "identifier_type": entry.identifier_type,
         "initiator": entry.initiator,
         "kind": entry.credential_kind,
-        "credential": sealer.seal_text(entry.credential, _credential_place(entry.shortcode)),
+        "credential": sealer.seal_text(entry.credential, credential_place(entry.shortcode)),
     }
     added = connection.execute(_REPLACE if replace else _ADD, row)
     if not added.rowcount:
@@ -116,11 +116,12 @@ def unregistered(shortcode: str) -> str:
 
 
 def _shortcode(row: dict[str, Any], sealer: Sealer) -> Shortcode:
-    credential = sealer.open_text(row["credential"], _credential_place(row["shortcode"]))
+    credential = sealer.open_text(row["credential"], credential_place(row["shortcode"]))
     return Shortcode(**(row | {"credential": credential}))
 
 
-def _credential_place(shortcode: str) -> str:
+def credential_place(shortcode: str) -> str:
+    """What a shortcode's credential is sealed for."""
     return f"shortcodes/{shortcode}/credential"
 
 

@@ -11,9 +11,11 @@ from cryptography.x509.oid import NameOID
 
 from mpesa_balance.apps import BASE_URLS
 from mpesa_balance.diagnosis import RegisteredApp
+from mpesa_balance.sealed_columns import SEALED
 from mpesa_balance.sealing import new_key, parse_sealer
 from ops.doctor import daraja as doctor
 from ops.doctor import keys as sealing_keys
+from ops.doctor.checks import CHECKS
 from ops.doctor.patient import Patient
 from ops.simulator.keys import KeyPair
 from tests.conftest import open_query
@@ -58,6 +60,33 @@ def test_a_key_that_stored_callbacks_and_balances_need_is_missed(
     other_keys(monkeypatch)
     for table in ("callbacks", "balances"):
         assert "need key 'test'" in only(sealing_keys.in_use(patient, table=table), "error")
+
+
+def test_a_rotation_that_is_not_finished_is_a_warning(
+    patient: Patient, house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]
+) -> None:
+    only(sealing_keys.in_use(patient, table="shortcodes"), "ok")
+    monkeypatch.setenv("SEALING_KEYS", f"{keys['SEALING_KEYS']},next:{new_key()}")
+    with Patient() as prepared:
+        only(sealing_keys.in_use(prepared, table="shortcodes"), "ok")
+    monkeypatch.setenv("SEALING_KEYS", f"next:{new_key()},{keys['SEALING_KEYS']}")
+    with Patient() as begun:
+        said = only(sealing_keys.in_use(begun, table="shortcodes"), "warning")
+    assert "not finished in shortcodes: test (1)" in said
+    assert "`mpesa-balance keys rotate`" in said
+
+
+def test_what_is_no_envelope_is_an_error_of_its_own(patient: Patient, house: House) -> None:
+    rows(house, "UPDATE shortcodes SET credential = 'plain' RETURNING shortcode")
+    said = only(sealing_keys.in_use(patient, table="shortcodes"), "error")
+    assert "1 envelopes in shortcodes are none" in said
+
+
+def test_every_table_with_envelopes_is_looked_at() -> None:
+    looked_at = {
+        check.name.removeprefix("keys in ") for check in CHECKS if check.name.startswith("keys in ")
+    }
+    assert looked_at == {column.table for column in SEALED}
 
 
 def test_an_envelope_tells_its_key_whatever_else_a_table_holds(patient: Patient, house: House) -> None:

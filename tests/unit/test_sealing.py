@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpesa_balance.errors import SealBroken
-from mpesa_balance.sealing import new_key, parse_key, parse_sealer
+from mpesa_balance.sealing import key_id, new_key, parse_key, parse_sealer
 
 # Fixed, so that every test process collects the same tests.
 OLD = base64.b64encode(b"o" * 32).decode()
@@ -49,6 +49,21 @@ def test_a_missing_key_is_named() -> None:
     sealed = SEALER.seal(b"1", "here")
     with pytest.raises(SealBroken, match="here is sealed with key 'new'"):
         parse_sealer(f"old:{OLD}").open(sealed, "here")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"\x01", b"\x01\x00", b"\x02\x02ab", b"\x01\x03ab", b"\x01\x02\x1b[", b"\x01\x21" + b"a" * 33],
+)
+def test_what_names_no_key_is_no_envelope(head: bytes) -> None:
+    with pytest.raises(SealBroken, match="what stands at here is not a sealed envelope"):
+        key_id(head, "here")
+    assert key_id(b"\x01\x20" + b"a" * 32, "here") == "a" * 32
+
+
+def test_every_envelope_begins_with_the_head_of_its_sealer() -> None:
+    assert SEALER.first == key_id(SEALER.head, "here") == "new"
+    assert SEALER.seal(b"1", "here").startswith(SEALER.head)
 
 
 def test_two_seals_of_one_text_differ() -> None:
