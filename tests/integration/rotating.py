@@ -1,0 +1,78 @@
+"""An installation whose keys are rotated: what is stored in it, and what everything in it opens with."""
+
+import json
+from uuid import UUID, uuid4
+
+from mpesa_balance import apps, contract, history, quarantine, received, sealed_messages, shortcodes
+from mpesa_balance.database import Database
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.sealed_columns import SEALED, SealedColumn
+from mpesa_balance.settings import DatabaseSettings
+from tests.conftest import open_query
+from tests.integration.answers import begin, delivery, record, rows, success
+from worker.house import House
+
+CALLBACKS = next(column for column in SEALED if column.table == "callbacks")
+SHORTCODES = next(column for column in SEALED if column.table == "shortcodes")
+QUARANTINE = next(column for column in SEALED if column.table == "quarantined_tasks")
+
+
+def database_with(house: House, sealing_keys: str) -> Database:
+    """The house's database, as a program with these keys sees it."""
+    from mpesa_balance.sealing import parse_sealer
+
+    settings = DatabaseSettings(
+        database_url=house.settings.database.database_url, sealer=parse_sealer(sealing_keys), pool_size=6
+    )
+    return Database(settings)
+
+
+def one_callback(house: House) -> Delivery:
+    return Delivery.read(delivery(house, uuid4(), success()))
+
+
+def quarantine_callback(house: House) -> UUID:
+    """A task that could not record a callback, as the worker sets it aside."""
+    task_id, kwargs = uuid4(), {"deliveries": [one_callback(house).message()]}
+    message = json.dumps({"args": [], "kwargs": kwargs})
+    with house.database.transaction() as connection:
+        task = contract.RECORD_CALLBACKS
+        quarantine.add(connection, house.database.sealer, task_id, task, message, "it died")
+    return task_id
+
+
+def fill(house: House, balances: int = 3) -> None:
+    """Something in every sealed column: an app and a shortcode are there."""
+    for _ in range(balances):
+        record(house, begin(house, open_query(house.database)), success())
+    quarantine_callback(house)
+
+
+def open_all(database: Database) -> int:
+    """Open everything as the programs do. Raises SealBroken; gives how many callbacks there are."""
+    with database.transaction() as connection:
+        assert apps.every(connection, database.sealer)
+        assert shortcodes.every(connection, database.sealer)
+        history.latest(connection, database.sealer, None)
+        numbers = [row["id"] for row in connection.execute("SELECT id FROM callbacks")]
+        queries = [row["query_id"] for row in connection.execute("SELECT query_id FROM balances")]
+        for task in quarantine.every(connection, database.sealer):
+            sealed_messages.renewed(database.sealer, task.message.encode())
+    for number in numbers:
+        with database.transaction() as connection:
+            assert received.payload(connection, database.sealer, number)
+    for query in queries:
+        with database.transaction() as connection:
+            assert history.of_query(connection, database.sealer, query).accounts
+    return len(numbers)
+
+
+def breaks(house: House, column: SealedColumn, sealed: bytes) -> None:
+    """Let the first row of a column hold these bytes."""
+    key = column.keys[0]
+    rows(
+        house,
+        f"UPDATE {column.table} SET {column.column} = %s "
+        f"WHERE {key} = (SELECT {key} FROM {column.table} ORDER BY {key} LIMIT 1) RETURNING {key}",
+        sealed,
+    )
