@@ -6,17 +6,21 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import SpoolUnavailable
-from webhooks.spool import Spool
+from webhooks.spool import Spool, SpoolReader
 
 logger = logging.getLogger(__name__)
 
 #: More processes of one webhook tier than any machine runs.
 _MOST_SPOOLS: Final = 256
+
+
+_BATCH: Final = 500
 
 
 class SpoolDirectory:
@@ -91,3 +95,23 @@ class SpoolDirectory:
                 if damaged.exists():
                     damaged.rename(aside.with_name(aside.name + suffix))
             return Spool(path)
+
+
+def spools_in(path: Path) -> list[Path]:
+    """The files of all spools in a directory, held or not. Raises SpoolUnavailable where it has none."""
+    try:
+        found = sorted(file for file in path.iterdir() if file.suffix == ".sqlite")
+    except OSError as error:
+        raise SpoolUnavailable(f"SPOOL_DIR {path} cannot be read here: {error.strerror}") from error
+    if not found:
+        raise SpoolUnavailable(f"there is no spool in SPOOL_DIR {path}")
+    return found
+
+
+def deliveries_in(spool: Path) -> Iterator[Delivery]:
+    """Everything in a spool, whoever holds it; nothing is taken. Raises SpoolUnavailable."""
+    reader, after = SpoolReader(spool), 0
+    with closing(reader):
+        while batch := reader.after(after, _BATCH):
+            yield from (one.delivery for one in batch)
+            after = batch[-1].number

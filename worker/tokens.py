@@ -18,6 +18,9 @@ from worker.answers import Token
 
 logger = logging.getLogger(__name__)
 
+#: What the names of all tokens in Redis begin with.
+NAMES: Final = "mpesa-balance:token:"
+
 #: A token is not used in its last seconds: it must still be good when Daraja looks at it.
 _SPARE_SECONDS: Final = 30
 
@@ -110,4 +113,4 @@ class _RedisFaults:
 def _name(app: App) -> str:
     # The consumer key is part of the name, so that an app's new credentials get a new token.
     identity = hashlib.sha256(f"{app.base_url}\n{app.consumer_key}".encode()).hexdigest()[:16]
-    return f"mpesa-balance:token:{app.name}:{identity}"
+    return f"{NAMES}{app.name}:{identity}"

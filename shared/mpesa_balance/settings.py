@@ -99,6 +99,14 @@ class Reader:
         """LOG_LEVEL."""
         return self._value("LOG_LEVEL", _log_level, "INFO")
 
+    def sealer(self) -> Sealer:
+        """SEALING_KEYS."""
+        return self._value("SEALING_KEYS", parse_sealer)
+
+    def spool_directory(self) -> Path:
+        """SPOOL_DIR."""
+        return self._value("SPOOL_DIR", _directory, "/var/spool/mpesa-balance")
+
     def database_url(self) -> str:
         """DATABASE_URL."""
         return self._value("DATABASE_URL", _database_url)
@@ -107,7 +115,7 @@ class Reader:
         """DATABASE_URL, SEALING_KEYS, DATABASE_POOL_SIZE."""
         return DatabaseSettings(
             database_url=self.database_url(),
-            sealer=self._value("SEALING_KEYS", parse_sealer),
+            sealer=self.sealer(),
             pool_size=self._whole("DATABASE_POOL_SIZE", 2, at_least=1),
         )
 
@@ -118,7 +126,7 @@ class Reader:
     def callbacks(self) -> CallbackSettings:
         """SEALING_KEYS, CALLBACK_KEYS."""
         return CallbackSettings(
-            sealer=self._value("SEALING_KEYS", parse_sealer),
+            sealer=self.sealer(),
             signer=self._value("CALLBACK_KEYS", _signer),
         )
 
@@ -127,7 +135,7 @@ class Reader:
         return WebhookSettings(
             broker=self.broker(),
             callbacks=self.callbacks(),
-            spool_directory=self._value("SPOOL_DIR", _directory, "/var/spool/mpesa-balance"),
+            spool_directory=self.spool_directory(),
             trusted_hops=self._whole("TRUSTED_PROXY_HOPS", 0, at_least=0),
             address_policy=self._value("CALLBACK_ADDRESS_POLICY", parse_policy, "flag"),
             unknown_per_minute=self._whole("UNKNOWN_TOKENS_PER_MINUTE", 30, at_least=1),

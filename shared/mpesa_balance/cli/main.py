@@ -16,6 +16,7 @@ try:
         quarantining,
         receiving,
         registering,
+        rotating,
         running,
     )
 except ImportError as missing:
@@ -92,6 +93,6 @@ def main(env_file: Path | None) -> None:
         raise SettingsInvalid(f"{env_file or default} is no file of settings: it is not UTF-8") from None
 
 
-for module in (asking, receiving, quarantining, explaining, registering, doctoring, running):
+for module in (asking, receiving, quarantining, explaining, registering, rotating, doctoring, running):
     for command in module.COMMANDS:
         main.add_command(command)

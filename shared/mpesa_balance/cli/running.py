@@ -1,4 +1,4 @@
-"""Running things: the whole stack, the demo, the simulator, migrations, keys."""
+"""Running things: the whole stack, the demo, the simulator, migrations."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,6 @@ from mpesa_balance import logs
 from mpesa_balance.cli import output
 from mpesa_balance.cli.programs import program
 from mpesa_balance.errors import MpesaBalanceError
-from mpesa_balance.sealing import new_key
 from mpesa_balance.settings import Reader, load
 
 _SIMULATOR_SECRETS: Final = {
@@ -119,17 +118,4 @@ def migrate(json_output: bool) -> None:
     output.report(sentence, {"applied": applied}, json_output)
 
 
-@click.group()
-def keys() -> None:
-    """Keys for sealing and for signing callback addresses."""
-
-
-@keys.command("new")
-@output.as_json
-def new(json_output: bool) -> None:
-    """Print a fresh key: CALLBACK_KEYS takes it as it is, SEALING_KEYS as id:key."""
-    key = new_key()
-    output.report(key, {"key": key}, json_output)
-
-
-COMMANDS: Final[tuple[Any, ...]] = (up, demo, simulator, migrate, keys)
+COMMANDS: Final[tuple[Any, ...]] = (up, demo, simulator, migrate)
