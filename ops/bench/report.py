@@ -45,8 +45,8 @@ _LATENCY_NOTE = (
 )
 _RATE_NOTE = (
     "Answers per second on 32 connections: the median, and the range over the rounds. The ratio is the "
-    "median over rounds of the rate divided by the first row's in the same round. 'Lost' counts connections "
-    "that the server closed. CPU is what all processes of "
+    "median over rounds of the rate divided by the first row's in the same round. 'Lost' counts "
+    "connections that the server closed. CPU is what all processes of "
     "the server use for 1,000 requests; MiB is their memory after that."
 )
 _CONDUCT_NOTE = (

@@ -44,7 +44,9 @@ SETTINGS = {
 
 
 _END_UNANSWERED = """
-    UPDATE balance_queries SET deadline_at = now() WHERE state IN ('pending', 'acknowledged')
+    UPDATE balance_queries SET deadline_at = now()
+    WHERE state = 'acknowledged' AND created_at < now() - interval '5 s'
+       OR state = 'pending' AND remarks = 'storm'
 """
 
 _STATE = """
@@ -128,7 +130,9 @@ class Arena:
             return False
 
     def end_unanswered(self) -> None:
-        """The deadline of what nobody will answer any more has come."""
+        """The deadline of what nobody will answer any more has come: its callback met a dead process."""
+        # What is still on its way from Daraja, or is tried again there, comes within this time.
+        time.sleep(6)
         with self.database.transaction() as connection:
             connection.execute(_END_UNANSWERED)
 

@@ -25,6 +25,7 @@ def crash(arena: Arena, points: list[CrashPoint], times: int, rate: float) -> No
     with asking(arena.callers, rate):
         eventually(lambda: forget_tokens(arena) or not arena.armed(), seconds=120)
     eventually(arena.is_live, seconds=20)
+    arena.end_unanswered()
     set_rate(arena, 200)
 
 
@@ -43,7 +44,7 @@ def forget_tokens(arena: Arena) -> None:
 def test_every_point_in_one_storm(arena: Arena, told: Teller, times: int) -> None:
     with asking_again(arena.callers):
         crash(arena, list(CrashPoint), times, rate=4)
-        found, seconds = arena.settle(2 * GRACE + 120)
+        found, seconds = arena.settle(2 * GRACE + 60)
     what = f"each of the {len(CrashPoint)} crash points, {'once' if times == 1 else 'twice'}, in one run"
     told.tell("F1", what, found, seconds)
 
@@ -54,5 +55,5 @@ def test_every_point_in_one_storm(arena: Arena, told: Teller, times: int) -> Non
 def test_each_point_alone(arena: Arena, told: Teller, point: CrashPoint, times: int) -> None:
     with asking_again(arena.callers):
         crash(arena, [point], times, rate=4)
-        found, seconds = arena.settle(times * GRACE + 120)
+        found, seconds = arena.settle(times * GRACE + 60)
     told.tell("F1", f"{point}, {'once' if times == 1 else 'twice'}", found, seconds)
