@@ -47,7 +47,8 @@ class Committer:
         self._spool: Spool | None = None
         self._open_at = 0.0
         self._pass_by_until = 0.0
-        self._is_failing = False
+        #: Whether the disk took nothing the last time.
+        self.is_failing = False
         #: Since when the commit lasts that is going on; None for none.
         self._writing_since: float | None = None
         #: Called after each commit of new callbacks.
@@ -128,11 +129,11 @@ class Committer:
 
     def _tell(self, error: SpoolUnavailable | None) -> None:
         """Say once that the disk fails, and once that it is back."""
-        if error and not self._is_failing:
+        if error and not self.is_failing:
             logger.warning("callbacks go to the broker and not to the disk: %s", error)
-        elif self._is_failing and not error:
+        elif self.is_failing and not error:
             logger.warning("callbacks go to the disk again")
-        self._is_failing = error is not None
+        self.is_failing = error is not None
 
     def _fall_back(self, waiting: list[_Waiting]) -> None:
         """Give them to the broker, and answer when it has confirmed them."""

@@ -23,8 +23,10 @@ _BATCH: Final = 500
 
 
 class Gauges(NamedTuple):
-    """The state of one process's spool: callbacks in it, age of the oldest, publishing failures."""
+    """The state of one process's spool: whether it is used, callbacks in it, age of the oldest,
+    publishing failures."""
 
+    is_spooling: bool
     depth: int
     oldest_seconds: float
     publish_failures: int
@@ -54,8 +56,9 @@ class Ingress:
         """What there is to know of the spool now."""
         spool, courier = self._committer.spool, self._courier
         if spool is None or courier is None:
-            return Gauges(0, 0.0, 0)
-        return Gauges(spool.depth, round(courier.oldest_seconds, 1), courier.failures)
+            return Gauges(False, 0, 0.0, 0)
+        is_spooling = not self._committer.is_failing
+        return Gauges(is_spooling, spool.depth, round(courier.oldest_seconds, 1), courier.failures)
 
     def _begin(self, spool: Spool) -> None:
         """The courier begins when there is a spool."""

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from mpesa_balance.sealed_columns import SEALED
-from ops.doctor import broker, callbacks, daraja, database, keys, queries, settings, shortcodes
+from ops.doctor import broker, callbacks, daraja, database, keys, queries, settings, shortcodes, spool
 from ops.doctor.patient import Patient
 from ops.doctor.verdicts import Opinion
 
@@ -59,6 +59,7 @@ CHECKS: Final = (
     Check("callbacks", "callback address", callbacks.rules, ("settings", *_TABLES)),
     Check("callbacks", "reachability", callbacks.alive, ("settings",)),
     Check("callbacks", "forged tokens", callbacks.guarded, ("settings",)),
+    Check("callbacks", "spool", spool.state, ("settings",)),
     Check("inbox", "inbox", queries.inbox, _TABLES),
     Check("shortcode", "place", shortcodes.place, _REGISTERED, _SHORTCODES),
     Check("shortcode", "suspension", shortcodes.suspension, _REGISTERED, _SHORTCODES),

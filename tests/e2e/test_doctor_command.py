@@ -107,7 +107,7 @@ def test_what_does_not_work_is_an_error_with_its_remedy(
     for words in ("wrong consumer key", "invalid initiator", "no worker answers", "What to do"):
         assert words in done.stdout
     # Four queues, two ways to the webhook tier, the token and the initiator.
-    assert done.stdout.splitlines()[-1].endswith("2 warning, 8 error, 0 unknown")
+    assert done.stdout.splitlines()[-1].endswith("2 warning, 8 error, 1 unknown")
     assert not [secret for secret in secrets if secret in done.stdout]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,11 +17,11 @@ from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.diagnosis import RegisteredApp
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.settings import BrokerSettings, CallbackSettings, WebhookSettings
-from ops.doctor import callbacks
+from ops.doctor import callbacks, spool
 from ops.doctor.patient import Patient
 from ops.simulator.keys import KeyPair
 from tests.conftest import GOOD_ENVIRONMENT
-from tests.fakes import served
+from tests.fakes import eventually, served
 from tests.integration.doctoring import only, verdicts
 from webhooks.app import create_app
 from worker.house import House
@@ -78,6 +79,29 @@ def test_our_own_webhook_tier_is_alive_and_guarded(address: Address, ours: str) 
     patient = address(f"{ours}/")
     assert "does not prove that Safaricom reaches it" in only(callbacks.alive(patient), "ok")
     assert "refuses a forged token" in only(callbacks.guarded(patient), "ok")
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "verdict", "finding"),
+    [
+        ({"is_spooling": True, "depth": 0, "oldest_seconds": 0.0}, 200, "ok", "spools"),
+        ({"is_spooling": True, "depth": 7, "oldest_seconds": 61.0}, 200, "warning", "7 callbacks"),
+        ({"is_spooling": False, "depth": 0, "oldest_seconds": 0.0}, 200, "error", "on its disk"),
+        (None, 503, "error", "can keep no callback"),
+        (None, 200, "unknown", "says nothing"),
+    ],
+)
+def test_what_the_tier_says_of_its_spool_is_judged(
+    address: Address, said: dict[str, Any] | None, status: int, verdict: str, finding: str
+) -> None:
+    wsgi = Flask("tier")
+    wsgi.add_url_rule("/health/ready", "ready", lambda: ({"spool": said} if said else {}, status))
+    with behind(wsgi) as url:
+        assert finding in only(spool.state(address(url)), verdict)
+
+
+def test_our_own_tier_spools(address: Address, ours: str) -> None:
+    assert eventually(lambda: verdicts(spool.state(address(ours))) == ["ok"])
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://pay..example.co.ke"])
