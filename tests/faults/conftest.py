@@ -155,24 +155,34 @@ class Arena:
         eventually(is_completed, seconds)
 
 
+@contextmanager
+def entered(folder: Path, postgres: FaultyPostgres, redis: FaultyRedis) -> Iterator[Arena]:
+    """A stack in this folder, on these stores, from when it is ready until it is stopped."""
+    points = folder / "crash-points"
+    points.mkdir(exist_ok=True)
+    stores = {"DATABASE_URL": postgres.url, "BROKER_URL": redis.url}
+    given = {**SETTINGS, **stores, "CRASH_POINTS_DIR": str(points)}
+    with running(folder / "state", environment=given) as stack:
+        sealer = parse_sealer(stack.env["SEALING_KEYS"])
+        settings = DatabaseSettings(database_url=postgres.direct_url, sealer=sealer, pool_size=8)
+        database = Database(settings)
+        with database.transaction() as connection:
+            connection.execute("UPDATE daraja_apps SET requests_per_second = 200")
+        ledger = Ledger(database, stack.env["DARAJA_URL"])
+        signer = CallbackSigner((parse_key(stack.env["CALLBACK_KEYS"]),))
+        callers = Callers(ledger, f"redis://127.0.0.1:{redis.port}/0")
+        yield Arena(stack, postgres, redis, database, signer, points, ledger, callers)
+        database.close()
+
+
 @pytest.fixture(scope="module")
 def arena() -> Iterator[Arena]:
-    with private_folder() as folder, faulty_stores(folder) as (postgres, redis):
-        points = folder / "crash-points"
-        points.mkdir()
-        stores = {"DATABASE_URL": postgres.url, "BROKER_URL": redis.url}
-        given = {**SETTINGS, **stores, "CRASH_POINTS_DIR": str(points)}
-        with running(folder / "state", environment=given) as stack:
-            sealer = parse_sealer(stack.env["SEALING_KEYS"])
-            settings = DatabaseSettings(database_url=postgres.direct_url, sealer=sealer, pool_size=8)
-            database = Database(settings)
-            with database.transaction() as connection:
-                connection.execute("UPDATE daraja_apps SET requests_per_second = 200")
-            ledger = Ledger(database, stack.env["DARAJA_URL"])
-            signer = CallbackSigner((parse_key(stack.env["CALLBACK_KEYS"]),))
-            callers = Callers(ledger, f"redis://127.0.0.1:{redis.port}/0")
-            yield Arena(stack, postgres, redis, database, signer, points, ledger, callers)
-            database.close()
+    with (
+        private_folder() as folder,
+        faulty_stores(folder) as (postgres, redis),
+        entered(folder, postgres, redis) as arena,
+    ):
+        yield arena
 
 
 @pytest.fixture

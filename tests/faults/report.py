@@ -30,6 +30,10 @@ COLUMNS = (
 )
 
 
+#: The books of a stack in which nothing has happened yet.
+NOTHING = Balance(*[0] * len(fields(Balance)))
+
+
 class Teller:
     """Takes down what one fault did to the books."""
 
