@@ -13,6 +13,7 @@ pytestmark = pytest.mark.faults
 OUTAGE = 15
 
 
+@pytest.mark.long
 def test_restarted(arena: Arena, told: Teller) -> None:
     def restart() -> None:
         arena.postgres.stop("fast")
@@ -29,6 +30,7 @@ def test_crashed(arena: Arena, told: Teller) -> None:
     under_storm(arena, told, "F13", "Postgres crashed (immediate) twice", [2, crash, 2, crash, 2])
 
 
+@pytest.mark.long
 def test_one_session_killed(arena: Arena, told: Teller) -> None:
     steps = [2, arena.postgres.kill_one_session, 3, arena.postgres.kill_one_session, 3]
     under_storm(arena, told, "F13", "kill -9 of a backend, twice", steps)
@@ -56,6 +58,7 @@ def test_commits_cut(arena: Arena, told: Teller) -> None:
     under_storm(arena, told, "F16", "connections to Postgres cut 40 times", steps)
 
 
+@pytest.mark.long
 def test_half_open(arena: Arena, told: Teller) -> None:
     steps = [
         1,
@@ -67,6 +70,7 @@ def test_half_open(arena: Arena, told: Teller) -> None:
     under_storm(arena, told, "F31", f"connections to Postgres half open for {OUTAGE} s", steps)
 
 
+@pytest.mark.long
 def test_both_stores_away(arena: Arena, told: Teller) -> None:
     def cut_off() -> None:
         arena.postgres.proxy.refuse()

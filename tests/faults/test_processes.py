@@ -50,6 +50,7 @@ def test_rolling_restart(arena: Arena, told: Teller) -> None:
     under_storm(arena, told, "F4", "SIGTERM to each worker in turn, twice", steps)
 
 
+@pytest.mark.long
 def test_three_beats(arena: Arena, told: Teller) -> None:
     beat = ("-A", "worker.app", "beat", "--pidfile=", "--schedule")
     with (
@@ -77,6 +78,7 @@ def test_an_older_worker_beside_the_new_ones(arena: Arena, told: Teller) -> None
         under_storm(arena, told, "F32", "a worker that does not know the newest tasks", [5])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("skew", [3600, -3600])
 def test_a_worker_whose_clock_is_wrong(arena: Arena, told: Teller, skew: int) -> None:
     wrong = {"PYTHONPATH": str(Path(__file__).parent / "skewed"), "SKEW": str(skew)}
@@ -85,6 +87,7 @@ def test_a_worker_whose_clock_is_wrong(arena: Arena, told: Teller, skew: int) ->
         under_storm(arena, told, "F26", f"a worker whose clock is wrong by {skew} s", [5])
 
 
+@pytest.mark.long
 def test_callbacks_ten_times_as_many_as_ever(arena: Arena, told: Teller) -> None:
     storm = arena.storm
     attempts = storm.prepare(3000)

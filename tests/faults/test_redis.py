@@ -16,6 +16,7 @@ pytestmark = pytest.mark.faults
 OUTAGE = 15
 
 
+@pytest.mark.long
 def test_killed_and_started_again_with_its_data(arena: Arena, told: Teller) -> None:
     steps = [2, arena.redis.kill, 1, arena.redis.start, 2]
     under_storm(arena, told, "F6", "Redis killed (kill -9) and started again", steps)
@@ -26,11 +27,13 @@ def test_killed_and_started_again_empty(arena: Arena, told: Teller) -> None:
     under_storm(arena, told, "F6", "Redis killed twice, started again without its data", steps)
 
 
+@pytest.mark.long
 def test_emptied_while_it_runs(arena: Arena, told: Teller) -> None:
     steps = [2, arena.redis.client.flushall, 1, arena.redis.client.flushall, 2]
     under_storm(arena, told, "F12", "FLUSHALL, twice", steps)
 
 
+@pytest.mark.long
 def test_away_for_a_while(arena: Arena, told: Teller) -> None:
     steps = [1, arena.redis.proxy.refuse, OUTAGE, arena.redis.proxy.heal]
     under_storm(arena, told, "F7", f"Redis refuses connections for {OUTAGE} s", steps)
