@@ -57,7 +57,7 @@ def programs(
         )
     # Longer than a slow sender may take for a body.
     own = {"BROKER_URL": webhooks_broker_url} if webhooks_broker_url else {}
-    yield Program("webhooks", webhooks_command(ports.webhooks), own, patience=15)
+    yield Program("webhooks", webhooks_command(ports.webhooks, processes=2), own, patience=15)
     yield worker("callbacks", (CALLBACKS_QUEUE, REQUESTS_QUEUE, MAINTENANCE_QUEUE), processes=2)
     yield worker("submissions", (SUBMISSIONS_QUEUE,), processes=4)
     schedule = str(state / "beat-schedule")
@@ -77,14 +77,13 @@ def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:
     return Program(name, command + quiet, {"REMAP_SIGTERM": "SIGQUIT"}, patience=30)
 
 
-def webhooks_command(port: int) -> tuple[str, ...]:
+def webhooks_command(port: int, processes: int = 1) -> tuple[str, ...]:
     """The webhook tier under granian."""
     return (
         *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
         *("--host", "127.0.0.1", "--port", str(port), "--http", "1", "--no-ws", "--log-level", "warning"),
-        # One process: its commits are shared by all who wait. While it is started again after a crash,
-        # who connects waits in the backlog, which the parent keeps open.
-        *("--workers", "1", "--respawn-failed-workers", "--respawn-interval", "0.5"),
+        # Each has a socket of its own: while one is started again after a crash, another one listens.
+        *("--workers", str(processes), "--respawn-failed-workers", "--respawn-interval", "0.5"),
         # This counts connections, idle ones too: a few slow senders must not be all that it takes.
         *("--backlog", "2048", "--backpressure", "2048"),
         # Headers that do not end are cut off. So are idle connections: a proxy must give them up sooner.

@@ -49,6 +49,8 @@ def supervise(
         controller="inproc://controller",
         pubsub_endpoint="inproc://events",
         multicast_endpoint="",
+        # How often it looks for programs that have ended: nobody listens for callbacks meanwhile.
+        check_delay=0.5,
     )
     # Its own timer can find it stopping, and remarks on that with a traceback.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
