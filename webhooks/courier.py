@@ -104,7 +104,7 @@ class Courier:
     def _next(self, newest: int) -> list[Spooled]:
         """What was never published comes before what is published again."""
         size = 1 if self._rounds_in_vain >= _ALONE_AFTER else BATCH
-        return self._reader.after(self._published, size, newest) or self._reader.after(
+        return self._reader.after(self._published, BATCH, newest) or self._reader.after(
             self._again, size, self._mark
         )
 
@@ -123,8 +123,9 @@ class Courier:
         in_vain = bool(self._reader.after(0, 1, self._mark))
         if in_vain and overdue < _FULL_QUEUE_PATIENCE and self._publisher.queued():
             return
+        # A receipt says nothing of the others, so only a round that leaves none behind begins anew.
+        self._rounds_in_vain = min(self._rounds_in_vain + 1, _ALONE_AFTER) if in_vain else 0
         if in_vain:
-            self._rounds_in_vain += 1
             logger.warning("callbacks without a receipt go again, round %s", self._rounds_in_vain)
         self._again = 0 if in_vain else self._published
         self._mark = self._published
@@ -134,7 +135,6 @@ class Courier:
     def _collect(self) -> None:
         numbers = self._publisher.receipts(self._spool.id) if self._spool.depth else []
         if numbers:
-            self._rounds_in_vain = 0
             crash_at(CrashPoint.RECEIPT_NOT_APPLIED)
             self._recorded(numbers)
 
