@@ -1,6 +1,7 @@
 """The broker as the webhook tier uses it: callbacks out, receipts in, within a second or an error."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -16,6 +17,9 @@ from mpesa_balance.settings import BrokerSettings
 from webhooks.spool import Spooled
 
 _MOST_RECEIPTS = 1000
+
+#: What SQLite takes for a number; anything else is the receipt of nothing.
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
 class Publisher:
@@ -47,7 +51,9 @@ class Publisher:
             told = self._redis.lpop(f"{RECEIPTS}{spool_id}", _MOST_RECEIPTS)
         except redis.RedisError as error:
             raise _unavailable(error) from error
-        return [int(number) for number in cast("list[bytes] | None", told) or ()]
+        return [
+            int(number) for number in cast("list[bytes] | None", told) or () if _NUMBER.fullmatch(number)
+        ]
 
     def queued(self) -> int:
         """How many messages wait for a worker."""

@@ -97,6 +97,17 @@ def test_a_receipt_ends_it_and_without_one_it_is_published_again(
         assert len(eventually(lambda: published(webhooks))) == 1
 
 
+def test_a_receipt_of_nothing_is_passed_by(keys: dict[str, str], broker_url: str, tmp_path: Path) -> None:
+    with running(keys, broker_url, tmp_path / "spool") as webhooks:
+        answered(webhooks)
+        message = eventually(webhooks.messages)[0]
+        spool_id = json.loads(base64.b64decode(message["body"]))[1]["spool"]
+        receipts = f"mpesa-receipts:{spool_id}"
+        webhooks.queue.rpush(receipts, b"abc", b"", b"\xff", b"-1", 2**70, "9" * 5000, "\u0661", 1)
+        eventually(lambda: not webhooks.spooled())
+        assert answered(webhooks).json() == ACCEPTED
+
+
 @pytest.mark.slow
 def test_a_redis_that_lost_everything_is_told_everything_again(
     keys: dict[str, str], broker_url: str, tmp_path: Path
