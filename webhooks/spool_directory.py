@@ -34,18 +34,28 @@ class SpoolDirectory:
         """A spool for this process alone: the first that nobody holds, with whatever is in it."""
         self._make()
         for number in range(_MOST_SPOOLS):
+            is_new = not (self.path / f"{number}.sqlite").exists()
             lock = self._lock(number)
-            if lock is not None:
+            if lock is None:
+                continue
+            try:
+                spool = self._open(number)
+            except SpoolUnavailable:
+                # Not held: what is in it is taken over when it can be opened again.
+                lock.close()
+                if is_new:
+                    raise
+            else:
                 self._held.append(lock)
-                return self._open(number)
-        raise SpoolUnavailable(f"all {_MOST_SPOOLS} spools in SPOOL_DIR {self.path} are held")
+                return spool
+        raise SpoolUnavailable(f"all {_MOST_SPOOLS} spools in SPOOL_DIR {self.path} are held or broken")
 
     @contextmanager
     def left_behind(self) -> Iterator[list[Spool]]:
         """The spools that are not empty and whose processes have ended, held meanwhile."""
         numbers = [int(path.stem) for path in self.path.glob("*.sqlite") if path.stem.isdecimal()]
         locks = {number: lock for number in sorted(numbers) if (lock := self._lock(number)) is not None}
-        spools = [self._open(number) for number in locks]
+        spools = [spool for number in locks if (spool := self._opened(number)) is not None]
         try:
             yield [spool for spool in spools if spool.depth]
         finally:
@@ -82,6 +92,14 @@ class SpoolDirectory:
             lock.close()
             return None
         return lock
+
+    def _opened(self, number: int) -> Spool | None:
+        try:
+            return self._open(number)
+        except SpoolUnavailable as error:
+            # It holds up no others.
+            logger.warning("what an ended process left in its spool stays there for now: %s", error)
+            return None
 
     def _open(self, number: int) -> Spool:
         path = self.path / f"{number}.sqlite"

@@ -151,6 +151,28 @@ def test_what_is_left_behind_is_found_and_what_is_held_is_not(tmp_path: Path) ->
             assert none == []
 
 
+def test_a_spool_that_cannot_be_opened_is_not_held_and_holds_up_no_other(tmp_path: Path) -> None:
+    """What is in it is taken over as soon as it can be opened, by whoever runs then."""
+    before = SpoolDirectory(tmp_path)
+    left = before.claim()
+    left.write([delivery(b"left")])
+    left.close()
+    before.release()
+    (tmp_path / "0.sqlite").rename(tmp_path / "away")
+    (tmp_path / "0.sqlite").mkdir()
+    mine, ended = SpoolDirectory(tmp_path), SpoolDirectory(tmp_path)
+    assert mine.claim().path.name == "1.sqlite"
+    ended.claim().write([delivery(b"other")])
+    ended.release()
+    with mine.left_behind() as (found,):
+        assert content(found.path) == [b"other"]
+        found.write([], [1])
+    (tmp_path / "0.sqlite").rmdir()
+    (tmp_path / "away").rename(tmp_path / "0.sqlite")
+    with mine.left_behind() as (found,):
+        assert content(found.path) == [b"left"]
+
+
 def test_the_age_of_the_oldest_is_known(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "0.sqlite")
     assert age_seconds(spool.reader().oldest_received_at()) == 0
