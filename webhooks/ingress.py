@@ -84,4 +84,5 @@ class Ingress:
             spool.write((), [one.number for one in batch])
             taken += len(batch)
         reader.close()
-        logger.warning("%s callbacks of an ended process were taken over", taken)
+        if taken:
+            logger.warning("%s callbacks of an ended process were taken over", taken)

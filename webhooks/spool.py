@@ -4,14 +4,18 @@ One SQLite file, which one process at a time holds. Its order is the order of ar
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import SpoolUnavailable
+
+logger = logging.getLogger(__name__)
 
 _LAYOUT: Final = """
     CREATE TABLE spool (id TEXT NOT NULL);
@@ -103,17 +107,24 @@ class SpoolReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = _connect(path)
+        # A disk may have changed any byte: what is no text then must not hold up the others.
+        self._connection.text_factory = bytes
 
     def after(self, number: int, limit: int, up_to: int | None = None) -> list[Spooled]:
-        """The first deliveries behind this number."""
+        """The first deliveries behind this number, without those that the disk has damaged."""
         last = up_to if up_to is not None else 2**62
         statement = (
             "SELECT number, message FROM deliveries WHERE number > ? AND number <= ? ORDER BY 1 LIMIT ?"
         )
         try:
-            return [Spooled(*row) for row in self._connection.execute(statement, (number, last, limit))]
+            rows = self._connection.execute(statement, (number, last, limit)).fetchall()
         except sqlite3.Error as error:
             raise _unavailable(self._path, error) from error
+        whole = [
+            Spooled(number, message.decode()) for number, message in rows if self._is_whole(number, message)
+        ]
+        # The end is where there are no rows, not where none of them is whole.
+        return whole or (self.after(rows[-1][0], limit, up_to) if rows else [])
 
     def newest(self) -> int:
         """The highest number in the spool; 0 for an empty one."""
@@ -128,6 +139,14 @@ class SpoolReader:
         waiting = self.after(0, 1)
         return datetime.fromisoformat(json.loads(waiting[0].message)["received_at"]) if waiting else None
 
+    def _is_whole(self, number: int, message: bytes) -> bool:
+        try:
+            Delivery.read(json.loads(message))
+        except (ValueError, KeyError, TypeError):
+            _tell_of_damage(self._path, number)
+            return False
+        return True
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -136,6 +155,11 @@ class SpoolReader:
 def age_seconds(received_at: datetime | None) -> float:
     """How long ago that was, by this host's clock; 0 for None."""
     return max((datetime.now(UTC) - received_at).total_seconds(), 0) if received_at else 0.0
+
+
+@lru_cache(maxsize=1000)
+def _tell_of_damage(path: Path, number: int) -> None:
+    logger.error("number %s in %s is damaged: it stays there, for a person to look at", number, path)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

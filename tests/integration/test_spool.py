@@ -151,6 +151,18 @@ def test_what_is_left_behind_is_found_and_what_is_held_is_not(tmp_path: Path) ->
             assert none == []
 
 
+def test_what_the_disk_has_damaged_stays_and_holds_up_no_other(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "0.sqlite")
+    spool.write([delivery(bytes([number])) for number in range(5)])
+    for number, damaged in ((1, '{"atte'), (2, b"\xff\xfe"), (4, "{}")):
+        spool._writer.execute("UPDATE deliveries SET message = ? WHERE number = ?", (damaged, number))
+    spool._writer.execute("UPDATE deliveries SET message = CAST(message AS TEXT)")
+    assert [one.number for one in spool.reader().after(0, 1)] == [3]
+    assert content(spool.path) == [b"\x02", b"\x04"]
+    spool.write([], [3, 5])
+    assert (content(spool.path), spool.depth) == ([], 3)
+
+
 def test_a_spool_that_cannot_be_opened_is_not_held_and_holds_up_no_other(tmp_path: Path) -> None:
     """What is in it is taken over as soon as it can be opened, by whoever runs then."""
     before = SpoolDirectory(tmp_path)
