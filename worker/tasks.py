@@ -3,7 +3,9 @@
 from typing import Any, Final
 from uuid import UUID
 
+import psycopg
 from celery import Task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from mpesa_balance import contract
 from mpesa_balance.errors import SchemaOutdated, Unavailable
@@ -23,11 +25,16 @@ PATIENT: Final[dict[str, Any]] = {
     "retry_jitter": True,
 }
 
+#: What the broker alone keeps is tried again whatever Postgres says of it, and however long it took.
+KEPT_BY_NOBODY_ELSE: Final[dict[str, Any]] = PATIENT | {
+    "autoretry_for": (*PATIENT["autoretry_for"], psycopg.Error, SoftTimeLimitExceeded),
+}
+
 #: What comes again by itself needs no retry of its own: the next tick, the spool, the sweeper.
 REPEATED: Final[dict[str, Any]] = {"max_retries": 0, "retry_on_worker_lost": False}
 
 
-@app.task(bind=True, name=contract.REQUEST_BALANCE, **PATIENT)
+@app.task(bind=True, name=contract.REQUEST_BALANCE, **KEPT_BY_NOBODY_ELSE)
 def request_balance(self: "Task[Any, Any]", /, *unnamed: Any, **ask: Any) -> None:
     """Open a query for what was asked, or record why it cannot be done."""
     intake.open_request(house(), str(self.request.id), ask, unnamed)
@@ -39,7 +46,7 @@ def submit_query(*, query_id: str) -> None:
     submission.submit(house(), UUID(query_id))
 
 
-@app.task(name=contract.RECORD_CALLBACKS, **PATIENT)
+@app.task(name=contract.RECORD_CALLBACKS, **KEPT_BY_NOBODY_ELSE)
 def record_callbacks(*, deliveries: list[dict[str, str]]) -> None:
     """Record what Daraja said and make the moves that follow from it."""
     callbacks.record(house(), deliveries)
@@ -69,7 +76,7 @@ def sweep() -> None:
     clock.tick(house(), contract.SWEEP, sweeper.sweep)
 
 
-@app.task(name=contract.QUARANTINE, **PATIENT)
+@app.task(name=contract.QUARANTINE, **KEPT_BY_NOBODY_ELSE)
 def quarantine(**found: str) -> None:
     """Set aside what ended its process again and again."""
     setting_aside.set_aside(house(), **found)

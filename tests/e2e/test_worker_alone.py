@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -19,7 +20,7 @@ from ops.stack.ports import free_port
 from ops.stack.programs import CHECKOUT
 from tests.conftest import open_query
 from tests.fakes import eventually
-from tests.integration.answers import rows
+from tests.integration.answers import delivery, rows, success
 from worker.house import House
 
 pytestmark = pytest.mark.slow
@@ -81,6 +82,38 @@ def test_a_task_that_ends_its_process_three_times_is_quarantined_and_others_are_
         assert worker.log.read_text().count("ended its process (") == 2
 
 
+def test_what_the_broker_alone_keeps_is_tried_until_it_is_recorded(
+    environment: dict[str, str], house: House, tmp_path: Path
+) -> None:
+    """Postgres may refuse it for any reason, and may say nothing for longer than a task has."""
+    with working(environment, tmp_path) as worker:
+
+        def send(**options: int) -> None:
+            worker.app.send_task(
+                contract.RECORD_CALLBACKS,
+                kwargs={"deliveries": [delivery(house, uuid4(), success())]},
+                queue=contract.REQUESTS_QUEUE,
+                **options,
+            )
+
+        def recorded() -> int:
+            return len(rows(house, "SELECT id FROM callbacks"))
+
+        with house.database.transaction() as connection:
+            connection.execute("ALTER TABLE callbacks ADD CONSTRAINT mistake CHECK (false) NOT VALID")
+        send()
+        # Tried at least once: a number that was drawn stays so.
+        eventually(lambda: rows(house, "SELECT 1 AS drawn FROM callbacks_id_seq WHERE is_called"))
+        with house.database.transaction() as connection:
+            connection.execute("ALTER TABLE callbacks DROP CONSTRAINT mistake")
+        eventually(lambda: recorded() == 1, seconds=20)
+        with house.database.transaction() as connection:
+            connection.execute("LOCK TABLE callbacks")
+            send(soft_time_limit=1)
+            eventually(lambda: worker.said("Soft time limit (1s) exceeded"))
+        eventually(lambda: recorded() == 2, seconds=20)
+
+
 def test_without_any_beat_a_worker_times_out_what_is_overdue(
     environment: dict[str, str], house: House, tmp_path: Path
 ) -> None:
@@ -109,10 +142,10 @@ def test_a_broker_that_is_away_is_no_reason_to_end(
 ) -> None:
     port = free_port()
     own = {**environment, "BROKER_URL": f"redis://127.0.0.1:{port}/0"}
-    redis = ValkeyServer(port=port)
-    redis.start()
+    server = ValkeyServer(port=port)
+    server.start()
     with working(own, tmp_path, CANARY_INTERVAL_SECONDS="1") as worker:
-        redis.stop()
+        server.stop()
         time.sleep(8)
         assert worker.process.poll() is None
         with ValkeyServer(port=port), BalanceClient(own["BROKER_URL"]) as client:
