@@ -91,6 +91,9 @@ app.conf.update(
     timezone="UTC",
 )
 
+# What only looks like a message must not end a worker, nor wait in the queue for the next one.
+app.conf.worker_consumer = "worker.envelopes:GuardedConsumer"
+
 # A worker that takes nothing any more notices, and ends itself to be started anew.
 app.steps["worker"].add("worker.watch:Watch")
 

