@@ -7,6 +7,7 @@ from typing import Any
 from mpesa_balance import inbox, judgement
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
+from mpesa_balance.errors import Unavailable
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,16 @@ def judge_again(house: House, callback_id: int) -> None:
 
 
 def _judge(house: House, callback_id: int) -> None:
+    try:
+        _judge_once(house, callback_id)
+    except Unavailable:
+        # It is no fault of the callback, and must not be counted as one: see `inbox.MOST_JUDGINGS`.
+        with house.database.transaction() as connection:
+            inbox.put_back(connection, callback_id)
+        raise
+
+
+def _judge_once(house: House, callback_id: int) -> None:
     with house.database.transaction() as connection:
         kept = inbox.find(connection, callback_id)
         if kept.disposition is not None:

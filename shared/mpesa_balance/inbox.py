@@ -81,6 +81,11 @@ def take_up(connection: Connection, callback_id: int) -> bool:
     return False
 
 
+def put_back(connection: Connection, callback_id: int) -> None:
+    """Count a judgement that was begun and could not be made for none."""
+    connection.execute(_PUT_BACK, {"id": callback_id})
+
+
 def unfinished(connection: Connection, limit: int = 500) -> list[int]:
     """The callbacks of which nothing has become and whose worker must have ended."""
     row = {"lease": JUDGEMENT_LEASE, "limit": limit}
@@ -167,6 +172,11 @@ _TAKE_UP: Final = """
     WHERE id = %(id)s AND disposition IS NULL
       AND judging_at < clock_timestamp() - make_interval(secs => %(lease)s)
     RETURNING judgings
+"""
+
+_PUT_BACK: Final = """
+    UPDATE callbacks SET judgings = judgings - 1
+    WHERE id = %(id)s AND disposition IS NULL AND judgings > 0
 """
 
 _UNFINISHED: Final = """

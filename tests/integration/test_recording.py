@@ -11,6 +11,7 @@ import redis
 
 from mpesa_balance import inbox, judgement
 from mpesa_balance.deliveries import Delivery
+from mpesa_balance.errors import DatabaseUnavailable
 from tests.conftest import Bell, open_query
 from tests.integration.answers import begin, delivery, row, rows, success
 from worker import callbacks
@@ -153,6 +154,24 @@ def test_one_that_is_settled_is_not_judged_again(house: House, attempt_id: UUID)
         "judgings": 2,
         "disposition": "applied",
     }
+
+
+@pytest.mark.slow
+def test_a_judgement_that_postgres_does_not_let_be_made_is_not_counted(
+    house: House, attempt_id: UUID
+) -> None:
+    """Somebody holds the table of the queries, as a migration does, for longer than three judgements."""
+    callback_id = keep(house, attempt_id)
+    for _ in range(3):
+        age(house, callback_id)
+        with house.database.transaction() as connection:
+            connection.execute("LOCK TABLE balance_queries")
+            with pytest.raises(DatabaseUnavailable):
+                callbacks.judge_again(house, callback_id)
+    assert row(house, "SELECT judgings FROM callbacks") == {"judgings": 1}
+    age(house, callback_id)
+    callbacks.judge_again(house, callback_id)
+    assert state(house) == "completed"
 
 
 def test_poison_is_quarantined_after_three_judgements_and_holds_up_no_other(
