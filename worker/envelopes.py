@@ -61,7 +61,12 @@ def _are_limits(value: Any) -> bool:
     if value is None:
         return True
     is_pair = isinstance(value, list) and len(value) == 2
-    return is_pair and all(isinstance(one, int | float | None) for one in value)
+    return is_pair and all(one is None or _is_limit(one) for one in value)
+
+
+def _is_limit(value: Any) -> bool:
+    # More than a day is more than the timers of a worker take.
+    return isinstance(value, int | float) and 0 <= value <= 86_400
 
 
 _FITS: Final[Mapping[str, Callable[[Any], bool]]] = {

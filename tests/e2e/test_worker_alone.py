@@ -158,6 +158,7 @@ WRONG_HEADERS: list[dict[str, Any]] = [
     {"timelimit": "x"},
     {"timelimit": [1]},
     {"timelimit": ["a", "b"]},
+    {"timelimit": [1e300, 1e300]},
     {"stamped_headers": 5},
 ]
 
