@@ -94,6 +94,9 @@ class Committer:
             self._commit(waiting, recorded)
 
     def _commit(self, waiting: list[_Waiting], recorded: list[int]) -> None:
+        if waiting and self._is_gone():
+            self._fall_back(waiting)
+            waiting = []
         if waiting:
             crash_at(CrashPoint.CALLBACK_NOT_SPOOLED)
         if time.monotonic() < self._pass_by_until:
@@ -117,6 +120,16 @@ class Committer:
             one.kept.set_result(None)
         if waiting:
             self.when_committed()
+
+    def _is_gone(self) -> bool:
+        """Whether the spool was deleted under us, and is not empty yet: until then it only gives."""
+        if self._spool is None or not self._spool.is_gone:
+            return False
+        if self._spool.depth:
+            return True
+        # Its courier waits for nothing any more: another spool is begun.
+        self._spool = None
+        return False
 
     def _opened(self) -> Spool:
         if self._spool is None:

@@ -53,6 +53,7 @@ class Spool:
         #: Names the spool in messages and receipts; a file that is made anew gets another one.
         self.id = ""
         self._writer = self._opened()
+        self._file = _identity(path)
         self.depth = self._count()
 
     def write(self, new: Sequence[Delivery], recorded: Iterable[int] = ()) -> None:
@@ -69,6 +70,11 @@ class Spool:
                 self._writer.rollback()
             raise _unavailable(self.path, error) from error
         self.depth += len(messages) - max(gone, 0)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file at its place is another one or none: what is written here would end with us."""
+        return _identity(self.path) != self._file
 
     def reader(self) -> "SpoolReader":
         """A connection that reads beside the writer, for the thread that asks for it."""
@@ -155,6 +161,14 @@ class SpoolReader:
 def age_seconds(received_at: datetime | None) -> float:
     """How long ago that was, by this host's clock; 0 for None."""
     return max((datetime.now(UTC) - received_at).total_seconds(), 0) if received_at else 0.0
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @lru_cache(maxsize=1000)
