@@ -3,11 +3,11 @@
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg
 from celery import Task
 from celery.exceptions import SoftTimeLimitExceeded
 
 from mpesa_balance import contract
+from mpesa_balance.database import DATABASE_FAULTS
 from mpesa_balance.errors import SchemaOutdated, Unavailable
 from worker import callbacks, clock, intake, setting_aside, submission, sweeper
 from worker.app import app
@@ -27,7 +27,7 @@ PATIENT: Final[dict[str, Any]] = {
 
 #: What the broker alone keeps is tried again whatever Postgres says of it, and however long it took.
 KEPT_BY_NOBODY_ELSE: Final[dict[str, Any]] = PATIENT | {
-    "autoretry_for": (*PATIENT["autoretry_for"], psycopg.Error, SoftTimeLimitExceeded),
+    "autoretry_for": (*PATIENT["autoretry_for"], DATABASE_FAULTS, SoftTimeLimitExceeded),
 }
 
 #: What comes again by itself needs no retry of its own: the next tick, the spool, the sweeper.

@@ -39,6 +39,9 @@ _CONNECT: Final[dict[str, Any]] = {
 }
 
 
+#: Whatever Postgres may say of a statement.
+DATABASE_FAULTS: Final = psycopg.Error
+
 #: What passes by itself: Postgres is away, restarting, or still the standby of a failover.
 _PASSING: Final = (
     psycopg.OperationalError,

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import time
@@ -98,17 +97,6 @@ def test_a_receipt_ends_it_and_without_one_it_is_published_again(
         assert len(eventually(lambda: published(webhooks))) == 1
 
 
-def test_a_receipt_of_nothing_is_passed_by(keys: dict[str, str], broker_url: str, tmp_path: Path) -> None:
-    with running(keys, broker_url, tmp_path / "spool") as webhooks:
-        answered(webhooks)
-        message = eventually(webhooks.messages)[0]
-        spool_id = json.loads(base64.b64decode(message["body"]))[1]["spool"]
-        receipts = f"mpesa-receipts:{spool_id}"
-        webhooks.queue.rpush(receipts, b"abc", b"", b"\xff", b"-1", 2**70, "9" * 5000, "\u0661", 1)
-        eventually(lambda: not webhooks.spooled())
-        assert answered(webhooks).json() == ACCEPTED
-
-
 @pytest.mark.slow
 def test_a_redis_that_lost_everything_is_told_everything_again(
     keys: dict[str, str], broker_url: str, tmp_path: Path
@@ -186,27 +174,6 @@ def test_a_disk_that_takes_no_more_is_passed_by(
         assert [answer.json() for answer in answers] == [ACCEPTED] * 8
         eventually(lambda: len({one["digest"] for one in published(webhooks)}) == 8)
         assert {"record_callbacks", "record_spooled_callbacks"} == set(tasks(webhooks))
-
-
-@pytest.mark.slow
-def test_a_spool_that_was_deleted_takes_no_more_and_another_is_begun(
-    keys: dict[str, str], broker_url: str, tmp_path: Path
-) -> None:
-    """What is written to a deleted file ends with the process that writes it."""
-    with running(keys, broker_url, tmp_path / "spool") as webhooks:
-        answered(webhooks)
-        (message,) = eventually(webhooks.messages)
-        shutil.rmtree(tmp_path / "spool")
-        assert answered(webhooks).json() == ACCEPTED
-        assert tasks(webhooks) == ["record_spooled_callbacks", "record_callbacks"]
-        (spool_id,) = [json.loads(base64.b64decode(message["body"]))[1]["spool"]]
-        webhooks.queue.rpush(f"mpesa-receipts:{spool_id}", 1)
-
-        def is_spooled() -> bool:
-            assert answered(webhooks).json() == ACCEPTED
-            return (tmp_path / "spool" / "0.sqlite").exists() and bool(webhooks.spooled())
-
-        eventually(is_spooled)
 
 
 def test_without_a_disk_it_takes_callbacks_as_long_as_the_broker_does(
