@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import threading
+import time
 from typing import Any
 
 from flask import Flask
@@ -43,7 +45,17 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
 def create_server() -> ThreadBridge:
     """What the server serves; settings come from the environment."""
     threading.excepthook = _end_with_thread
+    threading.Thread(target=_end_with_server, name="orphan watch", daemon=True).start()
     return ThreadBridge(create_app(), LONGEST_BODY)
+
+
+def _end_with_server() -> None:
+    """A server that was killed leaves its processes listening, with old code and keys, beside the next."""
+    server = os.getppid()
+    while os.getppid() == server:
+        time.sleep(1)
+    logger.critical("the server of this process is gone: it stops")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_with_thread(failed: threading.ExceptHookArgs) -> None:

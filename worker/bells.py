@@ -7,6 +7,7 @@ from uuid import UUID
 from kombu.exceptions import OperationalError
 
 from mpesa_balance import contract
+from mpesa_balance.inbox import RING_AGAIN_AFTER
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +21,8 @@ class Bells:
 
     def judge(self, callback_id: int) -> None:
         """A callback waits for its judgement."""
-        # The next sweep rings for it again.
-        self._ring(contract.JUDGE_CALLBACK, expires=30, callback_id=callback_id)
+        # By then the sweeper has rung again.
+        self._ring(contract.JUDGE_CALLBACK, expires=RING_AGAIN_AFTER, callback_id=callback_id)
 
     def _ring(self, task: str, expires: int | None = None, **subject: Any) -> None:
         from worker.app import app

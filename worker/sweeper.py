@@ -26,7 +26,7 @@ def sweep(house: House) -> None:
     for query_id in due:
         house.bells.submit(query_id)
     with house.database.transaction() as connection:
-        unfinished = inbox.unfinished(connection)
+        unfinished = inbox.ring_unfinished(connection)
     for callback_id in unfinished:
         house.bells.judge(callback_id)
     with house.database.transaction() as connection:

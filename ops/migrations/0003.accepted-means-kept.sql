@@ -2,9 +2,11 @@
 
 ALTER TABLE callbacks
     ADD COLUMN judgings smallint NOT NULL DEFAULT 0,
-    ADD COLUMN judging_at timestamptz;
+    ADD COLUMN judging_at timestamptz,
+    ADD COLUMN rung_at timestamptz NOT NULL DEFAULT '-infinity';
 COMMENT ON COLUMN callbacks.judgings IS 'How often its judgement was begun; committed before it begins.';
 COMMENT ON COLUMN callbacks.judging_at IS 'When it was begun last. What has no disposition a while later has lost its worker.';
+COMMENT ON COLUMN callbacks.rung_at IS 'When somebody was last told that it waits for its judgement.';
 -- An older worker judges in the transaction that records, so it leaves nothing here.
 CREATE INDEX callbacks_unfinished ON callbacks (judging_at) WHERE disposition IS NULL;
 

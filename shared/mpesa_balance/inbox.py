@@ -17,6 +17,9 @@ from mpesa_balance.sealing import Sealer
 #: A judgement takes milliseconds; one that is this old has lost its worker. In seconds.
 JUDGEMENT_LEASE: Final = 10
 
+#: How long a bell for a judgement may go unanswered before another one is rung, in seconds.
+RING_AGAIN_AFTER: Final = 20
+
 #: How often the judgement of one callback may end its worker.
 MOST_JUDGINGS: Final = 3
 
@@ -86,10 +89,13 @@ def put_back(connection: Connection, callback_id: int) -> None:
     connection.execute(_PUT_BACK, {"id": callback_id})
 
 
-def unfinished(connection: Connection, limit: int = 500) -> list[int]:
-    """The callbacks of which nothing has become and whose worker must have ended."""
-    row = {"lease": JUDGEMENT_LEASE, "limit": limit}
-    return [found["id"] for found in connection.execute(_UNFINISHED, row)]
+def ring_unfinished(connection: Connection, limit: int = 100) -> list[int]:
+    """The callbacks of which nothing has become and whose worker must have ended, marked as rung for.
+
+    None of them twice within a while: bells that nobody has answered yet are not worth more of them.
+    """
+    row = {"lease": JUDGEMENT_LEASE, "again": RING_AGAIN_AFTER, "limit": limit}
+    return [found["id"] for found in connection.execute(_RING_UNFINISHED, row)]
 
 
 def find(connection: Connection, callback_id: int) -> Kept:
@@ -179,10 +185,14 @@ _PUT_BACK: Final = """
     WHERE id = %(id)s AND disposition IS NULL AND judgings > 0
 """
 
-_UNFINISHED: Final = """
-    SELECT id FROM callbacks
-    WHERE disposition IS NULL AND judging_at < clock_timestamp() - make_interval(secs => %(lease)s)
-    ORDER BY judging_at LIMIT %(limit)s
+_RING_UNFINISHED: Final = """
+    WITH waiting AS (
+        SELECT id FROM callbacks
+        WHERE disposition IS NULL AND judging_at < clock_timestamp() - make_interval(secs => %(lease)s)
+          AND rung_at < clock_timestamp() - make_interval(secs => %(again)s)
+        ORDER BY judging_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+    UPDATE callbacks c SET rung_at = clock_timestamp() FROM waiting WHERE c.id = waiting.id RETURNING c.id
 """
 
 _SETTLE: Final = """

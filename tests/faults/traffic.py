@@ -20,7 +20,7 @@ from tests.faults.ledger import Books, Ledger
 SHORTCODE = "600000"
 
 #: A request that is not in Postgres by then is asked for again, under its key, as a caller would.
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 _SUCCESS = samples.document("success/docs-2017-07-28-daraja1.json")
 
@@ -149,7 +149,7 @@ _PREPARE = """
     WITH queries AS (
         INSERT INTO balance_queries (id, shortcode, remarks, forced, deadline_at, next_attempt_at)
         SELECT gen_random_uuid(), '600000', 'storm', true, later, later
-        FROM generate_series(1, %(count)s), (SELECT now() + interval '10 min' AS later) AS times
+        FROM generate_series(1, %(count)s), (SELECT now() + interval '1 hour' AS later) AS times
         RETURNING id
     ), moved AS (
         INSERT INTO query_events (query_id, state, cause) SELECT id, 'pending', 'storm' FROM queries

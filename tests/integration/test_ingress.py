@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import pytest
 import requests
 
+from tests.e2e.running import is_alive
 from tests.fakes import deliver, eventually, silent_server
 from tests.integration.webhook_desk import Webhooks, running
 
@@ -246,3 +248,15 @@ def test_told_to_stop_it_answers_whom_it_has_begun_to_hear_and_loses_nothing(
                 accepted += error is None and one.result().status_code == 200
         webhooks.process.wait(timeout=15)
         assert 20 < accepted <= len(webhooks.spooled())
+
+
+@pytest.mark.slow
+def test_what_a_killed_server_leaves_behind_stops_listening(
+    keys: dict[str, str], broker_url: str, tmp_path: Path
+) -> None:
+    """Another server on the same port would share it with the orphan, and its old keys."""
+    with running(keys, broker_url, tmp_path / "spool") as webhooks:
+        (orphan,) = psutil.Process(webhooks.process.pid).children()
+        webhooks.process.kill()
+        webhooks.process.wait()
+        eventually(lambda: not is_alive(orphan), seconds=15)

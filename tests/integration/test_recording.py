@@ -127,7 +127,12 @@ def test_a_callback_whose_worker_ended_is_judged_after_the_next_sweep(
     assert bell.judged == []
     age(house, callback_id)
     sweep(house)
+    sweep(house)
     assert bell.judged == [callback_id]
+    rows(house, "UPDATE callbacks SET rung_at = rung_at - interval '21 s' RETURNING id")
+    sweep(house)
+    assert bell.judged == [callback_id] * 2
+    bell.judged.pop()
     callbacks.judge_again(house, callback_id)
     assert state(house) == "completed"
     sweep(house)

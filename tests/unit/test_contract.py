@@ -22,7 +22,7 @@ def test_names_on_the_wire_never_change() -> None:
         "mpesa_balance.submit_query": "mpesa-submissions",
         "mpesa_balance.record_callbacks": "mpesa-callbacks",
         "mpesa_balance.record_spooled_callbacks": "mpesa-callbacks",
-        "mpesa_balance.judge_callback": "mpesa-callbacks",
+        "mpesa_balance.judge_callback": "mpesa-maintenance",
         "mpesa_balance.quarantine": "mpesa-maintenance",
         "mpesa_balance.refresh_tokens": "mpesa-submissions",
         "mpesa_balance.sweep": "mpesa-maintenance",
