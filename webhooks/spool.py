@@ -103,7 +103,11 @@ class Spool:
         return connection
 
     def _count(self) -> int:
-        (depth,) = self._writer.execute("SELECT count(*) FROM deliveries").fetchone()
+        try:
+            (depth,) = self._writer.execute("SELECT count(*) FROM deliveries").fetchone()
+        except sqlite3.OperationalError as error:
+            # A read that fails for now is no damage: see `SpoolDirectory`.
+            raise _unavailable(self.path, error) from error
         return int(depth)
 
 
@@ -112,18 +116,13 @@ class SpoolReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = _connect(path)
-        # A disk may have changed any byte: what is no text then must not hold up the others.
-        self._connection.text_factory = bytes
+        self._opened: sqlite3.Connection | None = None
 
     def after(self, number: int, limit: int, up_to: int | None = None) -> list[Spooled]:
         """The first deliveries behind this number, without those that the disk has damaged."""
         last = up_to if up_to is not None else 2**62
-        statement = (
-            "SELECT number, message FROM deliveries WHERE number > ? AND number <= ? ORDER BY 1 LIMIT ?"
-        )
         try:
-            rows = self._connection.execute(statement, (number, last, limit)).fetchall()
+            rows = self._connection().execute(_AFTER, (number, last, limit)).fetchall()
         except sqlite3.Error as error:
             raise _unavailable(self._path, error) from error
         whole = [
@@ -135,7 +134,7 @@ class SpoolReader:
     def newest(self) -> int:
         """The highest number in the spool; 0 for an empty one."""
         try:
-            (number,) = self._connection.execute("SELECT max(number) FROM deliveries").fetchone()
+            (number,) = self._connection().execute("SELECT max(number) FROM deliveries").fetchone()
         except sqlite3.Error as error:
             raise _unavailable(self._path, error) from error
         return int(number or 0)
@@ -155,7 +154,16 @@ class SpoolReader:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        # Opened when it is needed: a disk that is away then is asked again, like any other time.
+        if self._opened is None:
+            self._opened = _connect(self._path)
+            # It may have changed any byte: what is no text then must not hold up the others.
+            self._opened.text_factory = bytes
+        return self._opened
 
 
 def age_seconds(received_at: datetime | None) -> float:

@@ -1,7 +1,6 @@
 """Poison: a task that ends its process again and again is set aside, and holds up no other."""
 
 import base64
-import json
 import logging
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Task
 from celery.worker.request import Request
 from kombu.exceptions import OperationalError
+from kombu.utils import json
 
 from mpesa_balance import contract
 
@@ -35,7 +35,8 @@ class GuardedRequest(Request):
         if not getattr(self.task, "retry_on_worker_lost", False) or not self._has_died(exc_info):
             super().on_failure(exc_info, send_failed_event, return_ok)
             return
-        deaths = int(self.request_dict.get(DEATHS) or 0) + 1
+        told = str(self.request_dict.get(DEATHS))
+        deaths = int(told) + 1 if told.isdecimal() else 1
         try:
             self._set_aside(deaths) if deaths >= MOST_DEATHS else self._try_again(deaths)
         except OperationalError as error:
@@ -64,6 +65,7 @@ class GuardedRequest(Request):
     def _set_aside(self, deaths: int) -> None:
         reason = f"it has ended its process {deaths} times"
         logger.error("task %s (%s) is quarantined: %s", self.name, self.id, reason)
+        # kombu's own form takes back whatever kombu has made of a stranger's arguments.
         message = json.dumps({"args": self.args, "kwargs": self.kwargs})
         self.task.app.send_task(
             contract.QUARANTINE,

@@ -26,7 +26,8 @@ SETTINGS = {
     "QUOTA_BACKOFF_SECONDS": "1",
     "DARAJA_TIMEOUT_SECONDS": "2",
     "SWEEP_INTERVAL_SECONDS": "1",
-    "SIMULATOR_CALLBACK_DELAY": "0.5",
+    # Long enough for one callback to be judged before the next one of its scenario is sent.
+    "SIMULATOR_CALLBACK_DELAY": "2",
     "SIMULATOR_CALLBACK_SPREAD": "0",
     "SIMULATOR_LATE_SECONDS": "8",
 }

@@ -60,7 +60,7 @@ def working(environment: dict[str, str], folder: Path, **settings: str) -> Itera
     with Celery(broker=environment["BROKER_URL"], set_as_current=False) as app:
         worker = Worker(process, folder / "worker.log", app)
         try:
-            eventually(worker.is_there, seconds=30)
+            eventually(worker.is_there, seconds=60)
             yield worker
         finally:
             with suppress(ProcessLookupError):
@@ -78,7 +78,7 @@ def test_a_task_that_ends_its_process_three_times_is_quarantined_and_others_are_
             contract.REQUEST_BALANCE, kwargs={"shortcode": "600000"}, queue=contract.REQUESTS_QUEUE
         )
         eventually(lambda: rows(house, "SELECT id FROM balance_requests"))
-        (found,) = eventually(lambda: rows(house, "SELECT * FROM quarantined_tasks"), seconds=40)
+        (found,) = eventually(lambda: rows(house, "SELECT * FROM quarantined_tasks"), seconds=80)
         assert (str(found["id"]), found["task"]) == (sent.id, "tests.deadly")
         assert found["reason"] == "it has ended its process 3 times"
         (told,) = rows(house, "SELECT topic, message FROM outbox WHERE topic = 'task_quarantined'")
@@ -171,7 +171,7 @@ def test_without_any_beat_a_worker_times_out_what_is_overdue(
     open_query(house.database, deadline=0)
     with working(environment, tmp_path, SWEEP_INTERVAL_SECONDS="1"):
         ended = "SELECT id FROM balance_queries WHERE state = 'timed_out'"
-        assert eventually(lambda: rows(house, ended), seconds=30)
+        assert eventually(lambda: rows(house, ended), seconds=60)
 
 
 def test_a_worker_that_takes_no_messages_any_more_ends_itself(
@@ -201,4 +201,4 @@ def test_a_broker_that_is_away_is_no_reason_to_end(
         assert worker.process.poll() is None
         with ValkeyServer(port=port), BalanceClient(own["BROKER_URL"]) as client:
             client.request_balance("600000")
-            eventually(lambda: rows(house, "SELECT id FROM balance_requests"), seconds=30)
+            eventually(lambda: rows(house, "SELECT id FROM balance_requests"), seconds=60)
