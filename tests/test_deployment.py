@@ -140,7 +140,8 @@ def test_every_task_is_routed_to_a_queue_of_the_contract() -> None:
         "from mpesa_balance.errors import SchemaOutdated, Unavailable\n"
         "patient = [name for name in ours if hasattr(app.tasks[name], 'autoretry_for')]\n"
         "assert len(patient) == 4 and all(app.tasks[name].max_retries is None for name in patient)\n"
-        "assert {app.tasks[name].autoretry_for for name in patient} == {(Unavailable, SchemaOutdated)}\n"
+        "retried = [set(app.tasks[name].autoretry_for) for name in patient]\n"
+        "assert all({Unavailable, SchemaOutdated} <= faults for faults in retried)\n"
         "from uuid import uuid4\nfrom worker.bells import Bells\n"
         "Bells().submit(uuid4())\n"
     )

@@ -92,7 +92,7 @@ def test_what_comes_again_gets_another_receipt_and_changes_nothing(
 
 
 def test_a_receipt_that_redis_does_not_take_stops_nothing(house: House, attempt_id: UUID) -> None:
-    away = replace(house, receipts=Receipts(redis.Redis(port=1)))
+    away = replace(house, receipts=Receipts(redis.Redis(port=1, retry=None)))
     callbacks.record(away, [numbered(house, attempt_id, 1)], SPOOL)
     assert state(house) == "completed"
 
