@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mpesa_balance.deliveries import Delivery
-from mpesa_balance.errors import Unavailable
+from mpesa_balance.errors import SpoolUnavailable, Unavailable
 from webhooks.committer import Committer
 from webhooks.courier import Courier
 from webhooks.publisher import Publisher
@@ -49,7 +49,7 @@ class Ingress:
 
     def check(self) -> None:
         """Raise BrokerUnavailable where neither the disk nor the broker would take a callback."""
-        if self._committer.spool is None:
+        if self._committer.spool is None or self._committer.is_failing:
             self._publisher.check()
 
     def gauges(self) -> Gauges:
@@ -57,8 +57,11 @@ class Ingress:
         spool, courier = self._committer.spool, self._courier
         if spool is None or courier is None:
             return Gauges(False, 0, 0.0, 0)
-        is_spooling = not self._committer.is_failing
-        return Gauges(is_spooling, spool.depth, round(courier.oldest_seconds, 1), courier.failures)
+        try:
+            oldest = round(courier.oldest_seconds, 1)
+        except SpoolUnavailable:
+            return Gauges(False, spool.depth, 0.0, courier.failures)
+        return Gauges(not self._committer.is_failing, spool.depth, oldest, courier.failures)
 
     def _begin(self, spool: Spool) -> None:
         """The courier begins when there is a spool."""

@@ -202,6 +202,15 @@ def test_without_disk_and_broker_it_is_live_not_ready_and_says_503(
             assert (answer.status_code, answer.json()["ResultCode"]) == (503, 1)
 
 
+def test_with_a_full_disk_and_no_broker_it_is_not_ready(keys: dict[str, str], tmp_path: Path) -> None:
+    nobody = "redis://127.0.0.1:1/0"
+    with running(keys, nobody, tmp_path / "spool", "prlimit", "--fsize=65536") as webhooks:
+        long = b'{"Result": {"ResultCode": 1, "X": "%s"}}' % (b"x" * 20_000)
+        eventually(lambda: answered(webhooks, long).status_code == 503)
+        ready = requests.get(f"{webhooks.url}/health/ready", timeout=3)
+        assert ready.status_code == 503
+
+
 @pytest.mark.slow
 def test_a_disk_that_comes_back_is_used_again(
     keys: dict[str, str], broker_url: str, tmp_path: Path
