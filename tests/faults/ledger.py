@@ -69,7 +69,7 @@ class Ledger:
             states = Counter(
                 row["state"] for row in connection.execute("SELECT state FROM balance_queries")
             )
-            kept = connection.execute("SELECT * FROM callbacks").fetchall()
+            kept = connection.execute(_KEPT).fetchall()
 
         recorded = {self._body(row) for row in kept}
         accepted = self._accepted()
@@ -117,3 +117,6 @@ class Ledger:
         place = delivery_place(row["attempt_id"], row["kind"], row["digest"])
         payload = self._database.sealer.open(row["payload"], place)
         return json.dumps(json.loads(payload))
+
+
+_KEPT = "SELECT attempt_id, kind, digest, payload, deliveries, disposition FROM callbacks"
