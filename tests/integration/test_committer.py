@@ -1,0 +1,144 @@
+"""The committer's own rules, over a real spool and a real broker: whom it waits for, and how long."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.settings import BrokerSettings
+from tests.fakes import eventually
+from webhooks import committer
+from webhooks.committer import Committer
+from webhooks.publisher import Publisher
+from webhooks.spool import Spool
+
+
+def delivery() -> Delivery:
+    return Delivery(
+        attempt_id=uuid4(),
+        kind="result",
+        digest=os.urandom(32),
+        payload=b"sealed",
+        address=None,
+        received_at=datetime.now(UTC),
+    )
+
+
+class Disk:
+    """Where the spool is; it says nothing until `answers` is set."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answers = threading.Event()
+
+    def opened(self) -> Spool:
+        assert self.answers.wait(10)
+        return Spool(self.path)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path / "0.sqlite")
+
+
+@pytest.fixture
+def queue(broker_url: str) -> redis.Redis:
+    return redis.Redis.from_url(broker_url)
+
+
+@pytest.fixture
+def made(disk: Disk, broker_url: str) -> Iterator[Callable[[], Committer]]:
+    def make() -> Committer:
+        publisher = Publisher(BrokerSettings(broker_url=broker_url))
+        started = Committer(disk.opened, publisher, lambda _: None)
+        started.start()
+        return started
+
+    yield make
+    # A thread that still waits must not wait into the next test.
+    disk.answers.set()
+
+
+def tasks(queue: redis.Redis) -> list[str]:
+    return [json.loads(raw)["headers"]["task"] for raw in queue.lrange("mpesa-callbacks", 0, -1)]
+
+
+def test_a_disk_that_hangs_is_waited_for_once_and_then_the_broker_confirms(
+    made: Callable[[], Committer], queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "DISK_PATIENCE", 0.5)
+    hanging = made()
+    begun = time.monotonic()
+    for kept in range(1, 9):
+        hanging.keep(delivery())
+        assert tasks(queue) == ["mpesa_balance.record_callbacks"] * kept
+    # Each of eight that waited by itself would make four seconds.
+    assert 0.4 < time.monotonic() - begun < 2.5
+
+
+def test_what_comes_while_the_disk_is_busy_shares_the_next_commit(
+    made: Callable[[], Committer], disk: Disk, queue: redis.Redis
+) -> None:
+    busy = made()
+    commits: list[int] = []
+    busy.when_committed = lambda: commits.append(1)
+    with ThreadPoolExecutor(20) as senders:
+        answers = [senders.submit(busy.keep, delivery()) for _ in range(20)]
+        eventually(lambda: busy._queue.qsize() == 20)
+        disk.answers.set()
+    assert [answer.exception() for answer in answers] == [None] * 20
+    assert busy.spool is not None
+    assert busy.spool.depth == 20
+    eventually(lambda: commits)
+    assert commits == [1]
+    assert tasks(queue) == []
+
+
+def test_a_disk_that_answers_again_is_waited_for_again(
+    made: Callable[[], Committer], disk: Disk, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "DISK_PATIENCE", 0.2)
+    hanging = made()
+    hanging.keep(delivery())
+    disk.answers.set()
+    # What has waited for it is on it too; a callback that is kept twice is recorded once.
+    eventually(lambda: hanging.spool is not None and hanging.spool.depth == 1)
+    eventually(lambda: hanging._writing_since is None)
+    monkeypatch.setattr(committer, "DISK_PATIENCE", 3.0)
+    hanging.keep(delivery())
+    assert len(tasks(queue)) == 1
+
+
+def test_a_disk_that_has_failed_is_passed_by_for_a_while(
+    made: Callable[[], Committer], disk: Disk, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "_TRY_DISK_AGAIN_AFTER", 0.3)
+    disk.answers.set()
+    failing = made()
+    failing.keep(delivery())
+    with closing(sqlite3.connect(disk.path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        # SQLite waits a second for a lock: five that try it would make five.
+        for _ in range(5):
+            failing.keep(delivery())
+        assert time.monotonic() - begun < 3
+        assert len(tasks(queue)) == 5
+
+    def goes_to_the_disk() -> bool:
+        given = len(tasks(queue))
+        failing.keep(delivery())
+        return len(tasks(queue)) == given
+
+    eventually(goes_to_the_disk)
