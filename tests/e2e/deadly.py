@@ -3,12 +3,17 @@
 import os
 import signal
 
-from worker import tasks  # noqa: F401 - the house's own tasks come with it.
 from worker.app import app
+from worker.tasks import REPEATED
 
 
 @app.task(name="tests.deadly")
 def deadly(*, how: str) -> None:
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(3)
+
+
+@app.task(name="tests.deadly_and_repeated", **REPEATED)
+def deadly_and_repeated() -> None:
     os._exit(3)

@@ -74,6 +74,8 @@ def test_a_task_that_ends_its_process_three_times_is_quarantined_and_others_are_
 ) -> None:
     with working(environment, tmp_path) as worker:
         sent = worker.app.send_task("tests.deadly", kwargs={"how": how}, queue=contract.MAINTENANCE_QUEUE)
+        # What comes again by itself is not tried again, and not counted either.
+        worker.app.send_task("tests.deadly_and_repeated", queue=contract.MAINTENANCE_QUEUE)
         worker.app.send_task(
             contract.REQUEST_BALANCE, kwargs={"shortcode": "600000"}, queue=contract.REQUESTS_QUEUE
         )

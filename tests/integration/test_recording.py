@@ -13,7 +13,7 @@ from mpesa_balance import inbox, judgement
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import DatabaseUnavailable
 from tests.conftest import Bell, open_query
-from tests.integration.answers import begin, delivery, row, rows, success
+from tests.integration.answers import OTHER_BALANCE, begin, delivery, row, rows, success
 from worker import callbacks
 from worker.house import House
 from worker.receipts import Receipts
@@ -79,6 +79,37 @@ def test_the_receipt_comes_after_the_commit(house: House, attempt_id: UUID) -> N
     looking = replace(house, receipts=Looking(redis.Redis()))
     callbacks.record(looking, [numbered(house, attempt_id, 1)], SPOOL)
     assert seen == [1]
+
+
+def test_the_receipt_does_not_wait_for_a_judgement(
+    house: House, store: redis.Redis, monkeypatch: pytest.MonkeyPatch, attempt_id: UUID
+) -> None:
+    """Poison that held it up would come again with each round of the spool."""
+
+    def deadly(*_: Any) -> judgement.Verdict:
+        raise Died
+
+    monkeypatch.setattr(judgement, "judge", deadly)
+    with pytest.raises(Died):
+        callbacks.record(house, [numbered(house, attempt_id, 7)], SPOOL)
+    assert store.lrange(f"mpesa-receipts:{SPOOL}", 0, -1) == [b"7"]
+
+
+def test_of_a_batch_the_result_that_came_first_counts(house: House, query_id: UUID) -> None:
+    """Batches are recorded in an order of their own, and judged in that of their arrival."""
+    for hour in range(1, 7):
+        attempt_id = begin(house, open_query(house.database))
+        messages = [delivery(house, attempt_id, body) for body in (success(), success(OTHER_BALANCE))]
+        first, second = messages if hour % 2 else reversed(messages)
+        first["received_at"] = f"2026-11-22T{hour:02}:00:00+00:00"
+        second["received_at"] = f"2026-11-22T{hour:02}:00:01+00:00"
+        callbacks.record(house, [second, first])
+        found = rows(
+            house,
+            "SELECT disposition FROM callbacks WHERE attempt_id = %s ORDER BY received_at",
+            attempt_id,
+        )
+        assert [one["disposition"] for one in found] == ["applied", "conflict"]
 
 
 def test_what_comes_again_gets_another_receipt_and_changes_nothing(
@@ -147,6 +178,42 @@ def test_whoever_else_was_rung_for_it_leaves_it_alone(house: House, attempt_id: 
     with house.database.transaction() as connection:
         taken = inbox.take_up(connection, callback_id), inbox.take_up(connection, callback_id)
     assert taken == (True, False)
+
+
+def test_what_comes_again_before_it_is_judged_is_left_to_the_sweeper(
+    house: House, attempt_id: UUID
+) -> None:
+    """Poison that comes again with each round of the spool would end a worker each time, uncounted."""
+    keep(house, attempt_id)
+    callbacks.record(house, [numbered(house, attempt_id, 1)], SPOOL)
+    found = row(
+        house,
+        "SELECT deliveries, judgings, disposition, now() - judging_at < interval '10 s' AS is_leased "
+        "FROM callbacks",
+    )
+    assert found == {"deliveries": 2, "judgings": 1, "disposition": None, "is_leased": True}
+
+
+@pytest.mark.parametrize("flags", [(True, False), (False, True)])
+def test_what_once_came_from_an_unknown_address_stays_marked(
+    house: House, attempt_id: UUID, flags: tuple[bool, bool]
+) -> None:
+    for flagged in flags:
+        callbacks.record(house, [{**delivery(house, attempt_id, success()), "flagged": flagged}])
+    assert rows(house, "SELECT deliveries, flagged FROM callbacks") == [{"deliveries": 2, "flagged": True}]
+
+
+def test_one_that_was_settled_while_its_worker_was_held_up_stays_as_it_is(
+    house: House, attempt_id: UUID
+) -> None:
+    """The lease was over, somebody else judged it, and then its first worker comes to it."""
+    callback_id = keep(house, attempt_id)
+    age(house, callback_id)
+    callbacks.judge_again(house, callback_id)
+    events = row(house, "SELECT count(*) AS n FROM query_events")
+    callbacks._judge(house, callback_id)
+    assert row(house, "SELECT disposition FROM callbacks") == {"disposition": "applied"}
+    assert row(house, "SELECT count(*) AS n FROM query_events") == events
 
 
 def test_one_that_is_settled_is_not_judged_again(house: House, attempt_id: UUID) -> None:

@@ -102,5 +102,6 @@ def test_what_one_client_would_read_as_something_else_is_refused(url: str) -> No
 
 def test_what_leaves_the_machine_and_what_is_encrypted_is_known() -> None:
     assert [is_loopback(f"redis://{host}/0") for host in ("localhost", "127.0.0.1", "[::1]")] == [True] * 3
-    assert not is_loopback("redis://127.example.org/0")
+    for host in ("127.example.org", "127.0.0.1.example.org", "localhost.example.org"):
+        assert not is_loopback(f"redis://{host}/0")
     assert (has_tls(TLS), has_tls("redis://localhost")) == (True, False)

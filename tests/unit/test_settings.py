@@ -95,6 +95,23 @@ def test_secrets_are_in_no_repr() -> None:
     assert "hunter2" not in repr(load(Reader.worker))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPOOL_DIR", "spool"),
+        ("TRUSTED_PROXY_HOPS", "-1"),
+        ("UNKNOWN_TOKENS_PER_MINUTE", "0"),
+        ("CALLBACK_ADDRESS_POLICY", "perhaps"),
+    ],
+)
+def test_what_the_webhook_tier_cannot_work_with_is_named(
+    good: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    good.setenv(name, value)
+    with pytest.raises(SettingsInvalid, match=f"{name} must be"):
+        load(Reader.webhooks)
+
+
 def test_a_program_ends_with_one_line_and_the_exit_code_for_configuration(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,0 +1,70 @@
+"""The application's own faults: what they tell the log, and what they end."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from mpesa_balance import logs
+from mpesa_balance.addresses import AddressPolicy
+from mpesa_balance.callback_urls import CallbackSigner
+from mpesa_balance.sealing import Sealer
+from mpesa_balance.settings import BrokerSettings, CallbackSettings, WebhookSettings
+from ops.stack.programs import CHECKOUT
+from webhooks.app import create_app
+
+
+def test_a_view_that_fails_tells_the_log_why_and_no_token(
+    broker_url: str,
+    sealer: Sealer,
+    signer: CallbackSigner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Flask's own line names the address, and with it a token that is good."""
+    settings = WebhookSettings(
+        broker=BrokerSettings(broker_url=broker_url),
+        callbacks=CallbackSettings(sealer=sealer, signer=signer),
+        spool_directory=tmp_path / "spool",
+        trusted_hops=0,
+        address_policy=AddressPolicy.OFF,
+        unknown_per_minute=30,
+        log_level="INFO",
+    )
+    # The log of this process is pytest's.
+    monkeypatch.setattr(logs, "configure", lambda _: None)
+    app = create_app(settings)
+    app.extensions["ingress"] = None
+    token = signer.token(uuid4())
+    answer = app.test_client().post(f"/callbacks/balance/{token}/result", data=b"{}")
+    assert (answer.status_code, answer.get_json()["ResultCode"]) == (500, 1)
+    (fault,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert fault.message == "a view failed"
+    assert fault.exc_info is not None
+    assert token not in caplog.text
+
+
+def test_a_process_that_loses_a_thread_ends(broker_url: str, keys: dict[str, str], tmp_path: Path) -> None:
+    """Without its courier it would accept callbacks and pass none on."""
+    code = (
+        "import threading, time\n"
+        "from webhooks.app import create_server\n"
+        "create_server()\n"
+        "threading.Thread(target=lambda: 1 / 0).start()\n"
+        "time.sleep(30)\n"
+    )
+    own = {**keys, "BROKER_URL": broker_url, "SPOOL_DIR": str(tmp_path / "spool")}
+    done = subprocess.run(
+        (sys.executable, "-c", code),
+        env={**os.environ, **own},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == os.EX_SOFTWARE
+    assert "this process ends" in done.stderr
