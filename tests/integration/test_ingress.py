@@ -242,6 +242,20 @@ def test_senders_that_come_together_are_all_answered_and_each_callback_is_kept_o
         assert len(webhooks.messages()) <= (time.monotonic() - begun) / 0.05 + 2
 
 
+def test_a_killed_process_of_the_tier_is_started_again_and_its_callbacks_stay(
+    keys: dict[str, str], broker_url: str, tmp_path: Path
+) -> None:
+    with running(keys, broker_url, tmp_path / "spool") as webhooks:
+        answered(webhooks)
+        children = psutil.Process(webhooks.process.pid).children()
+        assert children
+        for child in children:
+            child.kill()
+        eventually(lambda: requests.get(f"{webhooks.url}/health/live", timeout=5).ok)
+        assert answered(webhooks).json() == ACCEPTED
+        assert webhooks.payloads() == [BODY] * 2
+
+
 def test_told_to_stop_it_answers_whom_it_has_begun_to_hear_and_loses_nothing(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:

@@ -203,6 +203,15 @@ def test_what_once_came_from_an_unknown_address_stays_marked(
     assert rows(house, "SELECT deliveries, flagged FROM callbacks") == [{"deliveries": 2, "flagged": True}]
 
 
+def test_two_never_judge_one_callback_at_the_same_time(house: House, attempt_id: UUID) -> None:
+    callback_id = keep(house, attempt_id)
+    with house.database.transaction() as first:
+        inbox.find(first, callback_id)
+        with pytest.raises(DatabaseUnavailable), house.database.transaction() as second:
+            second.execute("SET LOCAL lock_timeout = '100ms'")
+            inbox.find(second, callback_id)
+
+
 def test_one_that_was_settled_while_its_worker_was_held_up_stays_as_it_is(
     house: House, attempt_id: UUID
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 
 from mpesa_balance import logs
 from mpesa_balance.addresses import AddressPolicy
@@ -18,27 +19,28 @@ from ops.stack.programs import CHECKOUT
 from webhooks.app import create_app
 
 
-def test_a_view_that_fails_tells_the_log_why_and_no_token(
-    broker_url: str,
-    sealer: Sealer,
-    signer: CallbackSigner,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Flask's own line names the address, and with it a token that is good."""
+@pytest.fixture
+def app(
+    broker_url: str, sealer: Sealer, signer: CallbackSigner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Flask:
     settings = WebhookSettings(
         broker=BrokerSettings(broker_url=broker_url),
         callbacks=CallbackSettings(sealer=sealer, signer=signer),
         spool_directory=tmp_path / "spool",
         trusted_hops=0,
         address_policy=AddressPolicy.OFF,
-        unknown_per_minute=30,
+        unknown_per_minute=1,
         log_level="INFO",
     )
     # The log of this process is pytest's.
     monkeypatch.setattr(logs, "configure", lambda _: None)
-    app = create_app(settings)
+    return create_app(settings)
+
+
+def test_a_view_that_fails_tells_the_log_why_and_no_token(
+    app: Flask, signer: CallbackSigner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Flask's own line names the address, and with it a token that is good."""
     app.extensions["ingress"] = None
     token = signer.token(uuid4())
     answer = app.test_client().post(f"/callbacks/balance/{token}/result", data=b"{}")
@@ -47,6 +49,23 @@ def test_a_view_that_fails_tells_the_log_why_and_no_token(
     assert fault.message == "a view failed"
     assert fault.exc_info is not None
     assert token not in caplog.text
+
+
+def test_who_guesses_tokens_fills_no_log_and_others_are_not_counted_with_him(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    def guess(address: str) -> int:
+        path = f"/callbacks/balance/{'0' * 64}/result"
+        return app.test_client().post(path, data=b"{}", environ_base={"REMOTE_ADDR": address}).status_code
+
+    # The minute of the count may end between two of them, once.
+    guessed = [guess("192.0.2.1") for _ in range(9)]
+    assert guessed.count(429) >= 7
+    caplog.clear()
+    assert [guess("192.0.2.1"), guess("192.0.2.2")] in ([429, 404], [404, 404])
+    caplog.clear()
+    guess("192.0.2.2")
+    assert not [record for record in caplog.records if "429" in record.message and record.levelno > 10]
 
 
 def test_a_process_that_loses_a_thread_ends(broker_url: str, keys: dict[str, str], tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_a_certificate_of_ours_travels_too(ca: Path) -> None:
         ("ssl_ca_certs=/nowhere/ca.pem", "a file in ssl_ca_certs that cannot be read .No such file"),
         ("ssl_ca_certs=ca.pem", "ssl_ca_certs as an absolute path"),
         ("ssl_ca_certs=", "ssl_ca_certs as an absolute path"),
+        ("ssl_ca_certs=/etc/100%25.pem", "without a percent sign"),
         ("ssl_ca_certs=/", "cannot be read"),
         ("ssl_keyfile=/dev/null", "no ssl_certfile"),
         ("socket_timeout=99", "takes only ssl_ca_certs"),

@@ -63,7 +63,15 @@ def test_all_malformed_settings_are_named_and_no_value_is_repeated(good: pytest.
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://:hunter/2@host/0", "redis://host/abc", "redis://", "redis://host:99999", "host:6379"]
+    "url",
+    [
+        "redis://:hunter/2@host/0",
+        "redis://host/abc",
+        "redis://host/12345",
+        "redis://",
+        "redis://host:99999",
+        "host:6379",
+    ],
 )
 def test_a_broker_address_that_cannot_be_used_is_refused_without_repeating_it(
     good: pytest.MonkeyPatch, url: str
