@@ -19,7 +19,7 @@ import requests
 
 from tests.e2e.running import is_alive
 from tests.fakes import deliver, eventually, silent_server
-from tests.integration.webhook_desk import Webhooks, running
+from tests.integration.webhook_desk import Webhooks, is_live, running
 
 ACCEPTED = {"ResultCode": 0, "ResultDesc": "Accepted"}
 BODY = b'{"Result": {"ResultCode": 1}}'
@@ -251,7 +251,8 @@ def test_a_killed_process_of_the_tier_is_started_again_and_its_callbacks_stay(
         assert children
         for child in children:
             child.kill()
-        eventually(lambda: requests.get(f"{webhooks.url}/health/live", timeout=5).ok)
+        # A connection that the dead one had taken is reset.
+        eventually(lambda: is_live(webhooks.url))
         assert answered(webhooks).json() == ACCEPTED
         assert webhooks.payloads() == [BODY] * 2
 

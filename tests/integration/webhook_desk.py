@@ -94,7 +94,7 @@ def running(
         process,
     )
     try:
-        eventually(lambda: process.poll() is not None or _is_live(webhooks.url))
+        eventually(lambda: process.poll() is not None or is_live(webhooks.url))
         assert process.poll() is None
         yield webhooks
     finally:
@@ -102,7 +102,7 @@ def running(
         process.wait()
 
 
-def _is_live(url: str) -> bool:
+def is_live(url: str) -> bool:
     try:
         return requests.get(f"{url}/health/live", timeout=1).ok
     except requests.ConnectionError:
