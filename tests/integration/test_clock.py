@@ -1,6 +1,7 @@
 """Periodic jobs: any number of clocks, and each tick is run once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID
 
 from mpesa_balance import ticks
@@ -41,6 +42,14 @@ def test_each_job_has_its_own_ticks(house: House) -> None:
         rows(house, "UPDATE ticks SET slot = slot RETURNING job")
         clock.tick(house, job, lambda _, job=job: ran.append(job))  # type: ignore[misc]
     assert set(ran) == {SWEEP, REFRESH_TOKENS}
+
+
+def test_a_job_runs_once_a_tick_however_often_it_is_sent(house: House) -> None:
+    daily = replace(house, settings=replace(house.settings, sweep_interval=DAY))
+    ran: list[House] = []
+    for _ in range(3):
+        clock.tick(daily, SWEEP, ran.append)
+    assert ran == [daily]
 
 
 def test_a_job_that_fails_comes_with_the_next_tick(house: House, query_id: UUID) -> None:

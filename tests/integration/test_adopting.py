@@ -1,0 +1,65 @@
+"""What an ended process left: taken over by one that runs, and forgotten only where it is kept."""
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from mpesa_balance.deliveries import Delivery
+from mpesa_balance.settings import BrokerSettings
+from tests.fakes import eventually
+from webhooks import ingress
+from webhooks.ingress import Ingress
+from webhooks.publisher import Publisher
+from webhooks.spool import SpoolReader
+from webhooks.spool_directory import SpoolDirectory
+
+NOWHERE = BrokerSettings(broker_url="redis://127.0.0.1:1/0")
+
+
+def delivery() -> Delivery:
+    return Delivery(
+        attempt_id=uuid4(),
+        kind="result",
+        digest=os.urandom(32),
+        payload=b"sealed",
+        address=None,
+        received_at=datetime.now(UTC),
+    )
+
+
+def content(path: Path) -> list[Delivery]:
+    with closing(SpoolReader(path)) as reader:
+        return [one.delivery for one in reader.after(0, 10)]
+
+
+def rename(path: Path, table: str, name: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as somebody:
+        somebody.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+
+def test_what_was_left_is_forgotten_there_only_when_it_is_kept_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ingress, "_LOOK_EVERY", 0.1)
+    lasting = Ingress(tmp_path, Publisher(NOWHERE))
+    eventually((tmp_path / "0.sqlite").exists)
+    eventually(lambda: lasting._committer.spool)
+    # Neither its disk nor the broker takes anything for a moment.
+    rename(tmp_path / "0.sqlite", "deliveries", "away")
+    ended, left = SpoolDirectory(tmp_path), delivery()
+    spool = ended.claim()
+    spool.write([left])
+    spool.close()
+    ended.release()
+    eventually(lambda: "stays there for now" in caplog.text)
+    assert content(tmp_path / "1.sqlite") == [left]
+    rename(tmp_path / "0.sqlite", "away", "deliveries")
+    eventually(lambda: content(tmp_path / "0.sqlite") == [left])
+    eventually(lambda: content(tmp_path / "1.sqlite") == [])
+    # Its courier has nothing to publish after that.
+    lasting._committer.forget([1])
