@@ -75,7 +75,8 @@ def _page(told: list[dict[str, Any]]) -> str:
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
     summary = (
         f"In all: {total['asked']} queries asked, {total['accepted']} callbacks accepted, "
-        f"{total['recorded']} recorded, {total['lost']} lost. Made by the tests of `make faults` on {machine}."
+        f"{total['recorded']} recorded, {total['lost']} lost. "
+        f"Made by the tests of `make faults` on {machine}."
     )
     return TEMPLATE.read_text().replace("<!-- table -->", f"{table}\n\n{summary}")
 
