@@ -22,9 +22,6 @@ DISK_PATIENCE: Final = 3.0
 #: A disk that has failed is passed by for so long. In seconds.
 _TRY_DISK_AGAIN_AFTER: Final = 1.0
 
-#: How often a spool that could not be opened is tried again, in seconds.
-_OPEN_AGAIN_AFTER: Final = 5.0
-
 
 class _Waiting:
     """Callbacks whose sender waits for an answer."""
@@ -45,7 +42,6 @@ class Committer:
         self._when_opened = when_opened
         self._queue: queue.SimpleQueue[_Waiting | list[int]] = queue.SimpleQueue()
         self._spool: Spool | None = None
-        self._open_at = 0.0
         self._pass_by_until = 0.0
         #: Whether the disk took nothing the last time.
         self.is_failing = False
@@ -97,29 +93,36 @@ class Committer:
         if waiting and self._is_gone():
             self._fall_back(waiting)
             waiting = []
-        if waiting:
-            crash_at(CrashPoint.CALLBACK_NOT_SPOOLED)
         if time.monotonic() < self._pass_by_until:
             # Also what is recorded is left as it is: it will come again, and be recorded again.
             self._fall_back(waiting)
             return
-        self._writing_since = time.monotonic()
         try:
-            self._opened().write(_deliveries(waiting), recorded)
+            self._write(waiting, recorded)
         except SpoolUnavailable as error:
             self._tell(error)
             self._pass_by_until = time.monotonic() + _TRY_DISK_AGAIN_AFTER
             self._fall_back(waiting)
-            return
+        else:
+            self._tell(None)
+            self._answer(waiting)
+
+    def _write(self, waiting: list[_Waiting], recorded: list[int]) -> None:
+        if waiting:
+            crash_at(CrashPoint.CALLBACK_NOT_SPOOLED)
+        self._writing_since = time.monotonic()
+        try:
+            self._opened().write(_deliveries(waiting), recorded)
         finally:
             self._writing_since = None
-        if waiting:
-            crash_at(CrashPoint.CALLBACK_NOT_ANSWERED)
-        self._tell(None)
+
+    def _answer(self, waiting: list[_Waiting]) -> None:
+        if not waiting:
+            return
+        crash_at(CrashPoint.CALLBACK_NOT_ANSWERED)
         for one in waiting:
             one.kept.set_result(None)
-        if waiting:
-            self.when_committed()
+        self.when_committed()
 
     def _is_gone(self) -> bool:
         """Whether the spool was deleted under us, and is not empty yet: until then it only gives."""
@@ -133,9 +136,6 @@ class Committer:
 
     def _opened(self) -> Spool:
         if self._spool is None:
-            if time.monotonic() < self._open_at:
-                raise SpoolUnavailable("the spool could not be opened a moment ago")
-            self._open_at = time.monotonic() + _OPEN_AGAIN_AFTER
             self._spool = self._open_spool()
             self._when_opened(self._spool)
         return self._spool

@@ -60,7 +60,6 @@ class Courier:
     def start(self) -> None:
         """Begin, with what is in the spool."""
         threading.Thread(target=self._run, name="courier", daemon=True).start()
-        self.wake()
 
     def wake(self) -> None:
         """There is something new in the spool."""

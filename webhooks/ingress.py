@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 #: How often spools are looked for whose processes have ended, in seconds.
 _LOOK_EVERY: Final = 10.0
 
+#: So many callbacks of an ended process are kept anew at a time.
 _BATCH: Final = 500
 
 

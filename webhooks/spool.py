@@ -24,7 +24,6 @@ _LAYOUT: Final = """
     PRAGMA user_version = 1;
 """
 
-
 _AFTER: Final = """
     SELECT number, message FROM deliveries WHERE number > ? AND number <= ? ORDER BY number LIMIT ?
 """
@@ -142,7 +141,7 @@ class SpoolReader:
     def oldest_received_at(self) -> datetime | None:
         """When the oldest delivery came that waits for its receipt; None for none."""
         waiting = self.after(0, 1)
-        return datetime.fromisoformat(json.loads(waiting[0].message)["received_at"]) if waiting else None
+        return waiting[0].delivery.received_at if waiting else None
 
     def _is_whole(self, number: int, message: bytes) -> bool:
         try:

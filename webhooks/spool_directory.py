@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 #: More processes of one webhook tier than any machine runs.
 _MOST_SPOOLS: Final = 256
 
-
+#: So many deliveries are read at a time.
 _BATCH: Final = 500
 
 
@@ -48,14 +48,17 @@ class SpoolDirectory:
             else:
                 self._held.append(lock)
                 return spool
-        raise SpoolUnavailable(f"all {_MOST_SPOOLS} spools in SPOOL_DIR {self.path} are held or broken")
+        raise SpoolUnavailable(
+            f"all {_MOST_SPOOLS} spools in SPOOL_DIR {self.path} are held or broken: give this process "
+            "another directory, and look at those that no process holds"
+        )
 
     @contextmanager
     def left_behind(self) -> Iterator[list[Spool]]:
         """The spools that are not empty and whose processes have ended, held meanwhile."""
         numbers = [int(path.stem) for path in self.path.glob("*.sqlite") if path.stem.isdecimal()]
         locks = {number: lock for number in sorted(numbers) if (lock := self._lock(number)) is not None}
-        spools = [spool for number in locks if (spool := self._opened(number)) is not None]
+        spools = [spool for number in locks if (spool := self._open_if_it_can_be(number)) is not None]
         try:
             yield [spool for spool in spools if spool.depth]
         finally:
@@ -93,7 +96,7 @@ class SpoolDirectory:
             return None
         return lock
 
-    def _opened(self, number: int) -> Spool | None:
+    def _open_if_it_can_be(self, number: int) -> Spool | None:
         try:
             return self._open(number)
         except SpoolUnavailable as error:

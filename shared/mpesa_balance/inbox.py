@@ -24,7 +24,7 @@ RING_AGAIN_AFTER: Final = 20
 MOST_JUDGINGS: Final = 3
 
 _POISONOUS: Final = (
-    f"its judgement has ended its worker {MOST_JUDGINGS} times: it is kept, and waits for "
+    f"its judgement was begun {MOST_JUDGINGS} times and never came to an end: it is kept, and waits for "
     "`mpesa-balance callbacks replay` after a fix"
 )
 

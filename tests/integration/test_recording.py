@@ -286,6 +286,6 @@ def test_poison_is_quarantined_after_three_judgements_and_holds_up_no_other(
         (good, "applied", 2),
         (poison, "unreadable", 4),
     ]
-    assert "has ended its worker 3 times" in found[1]["reason"]
+    assert "was begun 3 times and never came to an end" in found[1]["reason"]
     told = rows(house, "SELECT topic, callback_id FROM outbox")
     assert told == [{"topic": "callback_unreadable", "callback_id": ids[poison]}]
