@@ -54,6 +54,7 @@ class Courier:
         self._round_at = time.monotonic() + _FIRST_PATIENCE
         self._rounds_in_vain = 0
         self._is_failing = False
+        self._is_over = False
         #: How often the broker did not take what it was given.
         self.failures = 0
 
@@ -63,6 +64,11 @@ class Courier:
 
     def wake(self) -> None:
         """There is something new in the spool."""
+        self._news.set()
+
+    def end(self) -> None:
+        """Another one has taken over, with another spool."""
+        self._is_over = True
         self._news.set()
 
     @property
@@ -75,7 +81,7 @@ class Courier:
             reader.close()
 
     def _run(self) -> None:
-        while True:
+        while not self._is_over:
             if not self._spool.depth:
                 self._news.wait()
             self._news.clear()

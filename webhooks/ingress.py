@@ -65,7 +65,9 @@ class Ingress:
         return Gauges(not self._committer.is_failing, spool.depth, oldest, courier.failures)
 
     def _begin(self, spool: Spool) -> None:
-        """The courier begins when there is a spool."""
+        """The courier begins when there is a spool, and another one when there is another."""
+        if self._courier is not None:
+            self._courier.end()
         self._courier = Courier(spool, self._publisher, self._committer.forget)
         self._committer.when_committed = self._courier.wake
         self._courier.start()

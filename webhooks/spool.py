@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
+from uuid import uuid4
 
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import SpoolUnavailable
@@ -18,15 +19,15 @@ from mpesa_balance.errors import SpoolUnavailable
 logger = logging.getLogger(__name__)
 
 _LAYOUT: Final = """
-    CREATE TABLE spool (id TEXT NOT NULL);
-    INSERT INTO spool (id) VALUES (lower(hex(randomblob(16))));
-    CREATE TABLE deliveries (number INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS deliveries (number INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL);
     PRAGMA user_version = 1;
 """
 
 _AFTER: Final = """
     SELECT number, message FROM deliveries WHERE number > ? AND number <= ? ORDER BY number LIMIT ?
 """
+
+_ONE: Final = "SELECT number, message FROM deliveries WHERE number = ?"
 
 
 class Spooled(NamedTuple):
@@ -49,8 +50,9 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        #: Names the spool in messages and receipts; a file that is made anew gets another one.
-        self.id = ""
+        #: Names the spool in messages and receipts. Never a name that the file keeps: copies of a host
+        #: would take each other's receipts.
+        self.id = uuid4().hex
         self._writer = self._opened()
         self._file = _identity(path)
         self.depth = self._count()
@@ -96,7 +98,6 @@ class Spool:
             connection.execute("PRAGMA secure_delete = ON")
             if connection.execute("PRAGMA user_version").fetchone() == (0,):
                 connection.executescript(f"BEGIN; {_LAYOUT} COMMIT;")
-            (self.id,) = connection.execute("SELECT id FROM spool").fetchone()
         except (OSError, sqlite3.OperationalError) as error:
             raise _unavailable(self.path, error) from error
         return connection
@@ -122,8 +123,10 @@ class SpoolReader:
         last = up_to if up_to is not None else 2**62
         try:
             rows = self._connection().execute(_AFTER, (number, last, limit)).fetchall()
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             raise _unavailable(self._path, error) from error
+        except sqlite3.DatabaseError:
+            rows = self._one_by_one(number, limit, min(last, self.newest()))
         whole = [
             Spooled(number, message.decode()) for number, message in rows if self._is_whole(number, message)
         ]
@@ -142,6 +145,18 @@ class SpoolReader:
         """When the oldest delivery came that waits for its receipt; None for none."""
         waiting = self.after(0, 1)
         return waiting[0].delivery.received_at if waiting else None
+
+    def _one_by_one(self, number: int, limit: int, last: int) -> list[tuple[int, bytes]]:
+        """What can be read where a page of the file is damaged: the others are found without it."""
+        found: list[tuple[int, bytes]] = []
+        for one in range(number + 1, last + 1):
+            try:
+                found += self._connection().execute(_ONE, (one,)).fetchall()
+            except sqlite3.DatabaseError:
+                _tell_of_damage(self._path, one)
+            if len(found) == limit:
+                break
+        return found
 
     def _is_whole(self, number: int, message: bytes) -> bool:
         try:

@@ -115,7 +115,20 @@ class SpoolDirectory:
                 damaged = path.with_name(path.name + suffix)
                 if damaged.exists():
                     damaged.rename(aside.with_name(aside.name + suffix))
-            return Spool(path)
+            spool = Spool(path)
+            _save(aside, spool)
+            return spool
+
+
+def _save(damaged: Path, spool: Spool) -> None:
+    """Keep anew what can still be read of a damaged spool."""
+    try:
+        found = list(deliveries_in(damaged))
+    except SpoolUnavailable as error:
+        logger.warning("nothing can be read of %s: %s", damaged, error)
+        return
+    spool.write(found)
+    logger.warning("%s callbacks of %s are kept anew", len(found), damaged)
 
 
 def spools_in(path: Path) -> list[Path]:
