@@ -8,6 +8,7 @@ from kombu import Exchange, Queue
 from mpesa_balance import contract, logs
 from mpesa_balance.broker_urls import tls_options
 from mpesa_balance.settings import Reader, load_or_exit
+from worker import transport
 
 SETTINGS: Final = load_or_exit(Reader.worker)
 
@@ -16,6 +17,9 @@ VISIBILITY_TIMEOUT: Final = 120
 
 # A receiver of this signal keeps Celery from configuring logging in its own way.
 signals.setup_logging.connect(lambda **_: logs.configure(SETTINGS.log_level), weak=False)
+
+# What is no message at all must not end a worker either: see `worker_consumer` for what looks like one.
+transport.register()
 
 app = Celery(
     "mpesa-balance",

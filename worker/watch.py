@@ -34,7 +34,9 @@ class Watch(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
         name = f"mpesa-canary-{worker.hostname}"
-        self._queue = Queue(name, Exchange(name, type="direct"), routing_key=name)
+        # Of the exchange that knows every queue by its name: one of its own would leave its binding in
+        # the broker for each worker that ever was.
+        self._queue = Queue(name, Exchange(""), routing_key=name)
         worker.app.amqp.queues.select_add(self._queue)
         self._stopped = threading.Event()
         #: Since when a canary is out, and how many had come home before.
@@ -50,6 +52,14 @@ class Watch(bootsteps.StartStopStep):
         self._stopped.set()
 
     def _run(self, app: Any) -> None:
+        try:
+            self._watch(app)
+        finally:
+            # Whatever went wrong here, a worker must not go on without its watch.
+            if not self._stopped.is_set():
+                self._end()
+
+    def _watch(self, app: Any) -> None:
         from worker.app import SETTINGS
 
         intervals = {job: 2 * interval for job, interval in SETTINGS.intervals.items()}

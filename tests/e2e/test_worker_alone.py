@@ -130,8 +130,8 @@ def test_what_is_no_message_does_not_end_a_worker(
         *(good | {"body": base64.b64encode(body).decode()} for body in WRONG_BODIES),
     ]
     with working(environment, tmp_path) as worker, redis.Redis.from_url(broker_url) as store:
-        for one in (*bad, good):
-            store.lpush(contract.REQUESTS_QUEUE, json.dumps(one))
+        for raw in (*NO_MESSAGES, *map(json.dumps, (*bad, good))):
+            store.lpush(contract.REQUESTS_QUEUE, raw)
         eventually(lambda: rows(house, "SELECT id FROM balance_requests"))
         assert worker.process.poll() is None
         eventually(lambda: not store.exists("unacked"))
@@ -151,6 +151,24 @@ def envelope() -> dict[str, Any]:
         },
     }
 
+
+#: Not even of the form of a message.
+NO_MESSAGES = [
+    b"garbage",
+    b"\xff\xfe",
+    b"",
+    b"5",
+    b"[]",
+    b"{}",
+    b"[" * 100_000,
+    b'{"properties": 5}',
+    b'{"properties": {}}',
+    b'{"properties": {"delivery_tag": "x"}}',
+    b'{"properties": {"delivery_tag": "x", "delivery_info": {}, "body_encoding": "base64"}, "body": 5}',
+    b'{"properties": {"delivery_tag": "x", "delivery_info": {}}, "headers": 5}',
+    b'{"__type__": "decimal", "__value__": "x"}',
+    b'{"__type__": "uuid", "__value__": "x"}',
+]
 
 WRONG_HEADERS: list[dict[str, Any]] = [
     {"task": ["x"]},

@@ -1,0 +1,35 @@
+"""The transport: Redis as kombu reads it, save that what is no message at all does not end the worker."""
+
+import logging
+from typing import Any, Final
+
+from kombu.transport import TRANSPORT_ALIASES, redis
+
+logger = logging.getLogger(__name__)
+
+#: What kombu and its decoders raise for bytes that no client of Celery's has written.
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+class GuardedChannel(redis.Channel):
+    """Takes messages as kombu does, which lets any of these errors end its event loop."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]
+        except _UNREADABLE as error:
+            # Redis has given it away, and what cannot be read cannot be put back either. Its text
+            # may hold anything, so that only the kind of the error is told.
+            logger.error("what is no message is dropped: %s", type(error).__name__)  # noqa: TRY400
+            return None
+
+
+class GuardedTransport(redis.Transport):
+    """Redis, with and without TLS."""
+
+    Channel = GuardedChannel
+
+
+def register() -> None:
+    """Let kombu find this transport for every address of Redis in this process."""
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:GuardedTransport"))
