@@ -7,8 +7,10 @@ from worker.app import app
 from worker.tasks import REPEATED
 
 
-@app.task(name="tests.deadly")
+@app.task(name="tests.deadly", time_limit=2)
 def deadly(*, how: str) -> None:
+    if how == "hung":
+        signal.pause()
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     os._exit(3)

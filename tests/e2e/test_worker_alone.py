@@ -68,7 +68,7 @@ def working(environment: dict[str, str], folder: Path, **settings: str) -> Itera
             process.wait()
 
 
-@pytest.mark.parametrize("how", ["killed", "exited"])
+@pytest.mark.parametrize("how", ["killed", "exited", "hung"])
 def test_a_task_that_ends_its_process_three_times_is_quarantined_and_others_are_not_held_up(
     environment: dict[str, str], house: House, tmp_path: Path, how: str
 ) -> None:
