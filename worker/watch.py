@@ -16,6 +16,7 @@ from celery import bootsteps
 from celery.worker import state
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from mpesa_balance import contract
 
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 #: A canary that is out for so many intervals is dead.
 _PATIENCE: Final = 4
+
+#: What Redis keeps of a worker that sends no canaries any more, in seconds.
+_FORGOTTEN_AFTER: Final = 86_400
 
 #: Running tasks get this long to end, and then the process is ended hard. In seconds.
 _GRACE: Final = 30
@@ -34,9 +38,7 @@ class Watch(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
         name = f"mpesa-canary-{worker.hostname}"
-        # Of the exchange that knows every queue by its name: one of its own would leave its binding in
-        # the broker for each worker that ever was.
-        self._queue = Queue(name, Exchange(""), routing_key=name)
+        self._queue = Queue(name, Exchange(name, type="direct"), routing_key=name)
         worker.app.amqp.queues.select_add(self._queue)
         self._stopped = threading.Event()
         #: Since when a canary is out, and how many had come home before.
@@ -79,7 +81,10 @@ class Watch(bootsteps.StartStopStep):
             # A connection of its own: the worker's may be the one that is deaf.
             with app.connection_for_write() as connection:
                 app.send_task(job, connection=connection, expires=_PATIENCE * interval, **queue)
-        except OperationalError as error:
+                # A worker that is gone for good takes what kombu keeps of its queue with it.
+                for key in (self._queue.name, f"_kombu.binding.{self._queue.name}") if is_canary else ():
+                    connection.default_channel.client.expire(key, _FORGOTTEN_AFTER)
+        except (OperationalError, RedisError) as error:
             logger.warning("%s was not sent: %s", job, error)
             # A broker that is away is no fault of this worker.
             self._out_since = None if is_canary else self._out_since

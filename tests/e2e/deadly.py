@@ -7,9 +7,10 @@ from worker.app import app
 from worker.tasks import REPEATED
 
 
-@app.task(name="tests.deadly", time_limit=2)
+@app.task(name="tests.deadly", soft_time_limit=1, time_limit=2)
 def deadly(*, how: str) -> None:
     if how == "hung":
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         signal.pause()
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
