@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mpesa_balance.contract import QUEUES
+from mpesa_balance.settings import Reader, load
 from ops.stack.programs import Ports, programs
 from tests.conftest import GOOD_ENVIRONMENT
 
@@ -85,6 +87,20 @@ def test_every_setting_in_the_compose_file_is_one_that_we_know() -> None:
             assert name.removesuffix("_FILE") in known or name == "REMAP_SIGTERM"
 
 
+@pytest.mark.parametrize(("service", "read"), [("callbacks", Reader.worker), ("webhooks", Reader.webhooks)])
+def test_every_setting_can_be_given_through_the_compose_file(
+    service: str, read: Callable[[Reader], object]
+) -> None:
+    reader = Reader()
+    read(reader)
+    given = OURS[service]["environment"]
+    for name, default in reader.read.items():
+        if default is None:
+            assert f"{name}_FILE" in given or name == "CALLBACK_BASE_URL"
+        elif name != "SPOOL_DIR":
+            assert given[name] == f"${{{name}:-{default}}}"
+
+
 def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_compose_file() -> None:
     found = [queue for service in OURS.values() for queue in watched(service["command"])]
     assert sorted(found) == sorted(set(QUEUES.values()))
@@ -106,8 +122,6 @@ def test_the_broker_keeps_what_it_has_and_forgets_nothing() -> None:
 def test_secrets_are_made_once_and_fit_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mpesa_balance.settings import Reader, load
-
     folder = tmp_path / "secrets"
     assert run(sys.executable, "ops/new_secrets.py", str(folder)).returncode == 0
     assert {path.name for path in folder.iterdir()} == set(COMPOSE["secrets"])
