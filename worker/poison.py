@@ -59,7 +59,13 @@ class GuardedRequest(Request):
             "task %s (%s) has ended its process (%s of %s)", self.name, self.id, deaths, MOST_DEATHS
         )
         self.task.apply_async(
-            self.args, self.kwargs, task_id=self.id, countdown=_AGAIN_AFTER, headers={DEATHS: str(deaths)}
+            self.args,
+            self.kwargs,
+            task_id=self.id,
+            countdown=_AGAIN_AFTER,
+            headers={DEATHS: str(deaths)},
+            # The type stubs do not know it.
+            kwargsrepr=self.kwargsrepr,  # type: ignore[call-arg]
         )
 
     def _set_aside(self, deaths: int) -> None:
@@ -82,3 +88,8 @@ class GuardedTask(Task[Any, Any]):
     """What every task of the house is."""
 
     Request = "worker.poison:GuardedRequest"
+
+    def signature_from_request(self, request: Any = None, *arguments: Any, **options: Any) -> Any:
+        """The task once more; what Flower shows of its arguments stays what its sender chose."""
+        shown = (self.request if request is None else request).get("kwargsrepr")
+        return super().signature_from_request(request, *arguments, kwargsrepr=shown, **options)

@@ -89,18 +89,23 @@ def test_a_task_that_ends_its_process_three_times_is_quarantined_and_others_are_
 
 
 def test_what_the_broker_alone_keeps_is_tried_until_it_is_recorded(
-    environment: dict[str, str], house: House, tmp_path: Path
+    environment: dict[str, str], house: House, broker_url: str, tmp_path: Path
 ) -> None:
     """Postgres may refuse it for any reason, and may say nothing for longer than a task has."""
-    with working(environment, tmp_path) as worker:
+    with working(environment, tmp_path) as worker, redis.Redis.from_url(broker_url) as store:
 
         def send(**options: int) -> None:
             worker.app.send_task(
                 contract.RECORD_CALLBACKS,
                 kwargs={"deliveries": [delivery(house, uuid4(), success())]},
                 queue=contract.REQUESTS_QUEUE,
+                kwargsrepr="<1 callback>",
                 **options,
             )
+
+        def shown_again() -> set[str]:
+            headers = [json.loads(raw)[0]["headers"] for raw in store.hvals("unacked")]
+            return {one["kwargsrepr"] for one in headers if one["retries"]}
 
         def recorded() -> int:
             return len(rows(house, "SELECT id FROM callbacks"))
@@ -110,6 +115,8 @@ def test_what_the_broker_alone_keeps_is_tried_until_it_is_recorded(
         send()
         # Tried at least once: a number that was drawn stays so.
         eventually(lambda: rows(house, "SELECT 1 AS drawn FROM callbacks_id_seq WHERE is_called"))
+        # What Flower shows of the arguments stays what its sender chose to show.
+        assert eventually(shown_again) == {"<1 callback>"}
         with house.database.transaction() as connection:
             connection.execute("ALTER TABLE callbacks DROP CONSTRAINT mistake")
         eventually(lambda: recorded() == 1, seconds=20)
