@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from mpesa_balance import balance_requests, contract, shortcodes
+from mpesa_balance import balance_requests, contract, replies, shortcodes
 from mpesa_balance.balance_requests import Answer, AnsweredBy
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
@@ -69,6 +69,8 @@ def _answer(connection: Connection, house: House, request_id: UUID, ask: Balance
     answer = found or balance_requests.new_answer()
     deadline = house.settings.query_deadline
     is_new = balance_requests.record(connection, request_id, ask, answer, deadline)
+    if is_new and answer.is_at_hand:
+        replies.add_for_request(connection, request_id)
     return answer if is_new else None
 
 
@@ -79,5 +81,7 @@ def _refuse(
     reason = str(refused)[:_LONGEST_REFUSAL]
     with house.database.transaction() as connection:
         is_new = balance_requests.refuse(connection, request_id, named, reason, ask)
+        if is_new:
+            replies.add_for_request(connection, request_id)
     if is_new:
         logger.warning("request %s refused: %s", request_id, refused)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from mpesa_balance.contract import BalanceAsk
@@ -82,6 +82,7 @@ def record(
         "remarks": ask.remarks,
         "forced": ask.force,
         "deadline": deadline_seconds,
+        **_reply(ask),
     }
     return bool(connection.execute(_RECORD, row).rowcount)
 
@@ -100,8 +101,19 @@ def refuse(
         "refusal": refusal,
         "key": ask.idempotency_key if ask else None,
         "requested_by": ask.requested_by if ask else None,
+        **_reply(ask),
     }
     return bool(connection.execute(_REFUSE, row).rowcount)
+
+
+def _reply(ask: BalanceAsk | None) -> dict[str, Any]:
+    """Whom to tell of the ending."""
+    to = (ask and ask.reply_to) or {}
+    return {
+        "reply_task": to.get("task"),
+        "reply_queue": to.get("queue"),
+        "include_accounts": ask is not None and ask.include_accounts,
+    }
 
 
 # The shortcode's row is the gate of all its requests: without it, two that come at once would both
@@ -135,13 +147,17 @@ _EXISTING: Final = """
 _RECORD: Final = """
     WITH request AS (
         INSERT INTO balance_requests
-            (id, shortcode, idempotency_key, requested_by, query_id, answered_by, next_possible_at)
+            (id, shortcode, idempotency_key, requested_by, query_id, answered_by, next_possible_at,
+             reply_task, reply_queue, include_accounts)
         VALUES (%(request_id)s, %(shortcode)s, %(key)s, %(requested_by)s, %(query_id)s,
-                %(answered_by)s, %(next_possible_at)s)
+                %(answered_by)s, %(next_possible_at)s,
+                %(reply_task)s, %(reply_queue)s, %(include_accounts)s)
         ON CONFLICT (id) DO UPDATE SET
             query_id = excluded.query_id, refusal = NULL, idempotency_key = excluded.idempotency_key,
             requested_by = excluded.requested_by, requested_at = now(),
-            answered_by = excluded.answered_by, next_possible_at = excluded.next_possible_at
+            answered_by = excluded.answered_by, next_possible_at = excluded.next_possible_at,
+            reply_task = excluded.reply_task, reply_queue = excluded.reply_queue,
+            include_accounts = excluded.include_accounts
         WHERE balance_requests.refusal IS NOT NULL
         RETURNING query_id
     ), query AS (
@@ -157,7 +173,9 @@ _RECORD: Final = """
 """
 
 _REFUSE: Final = """
-    INSERT INTO balance_requests (id, shortcode, idempotency_key, requested_by, refusal)
-    VALUES (%(request_id)s, %(shortcode)s, %(key)s, %(requested_by)s, %(refusal)s)
+    INSERT INTO balance_requests
+        (id, shortcode, idempotency_key, requested_by, refusal, reply_task, reply_queue, include_accounts)
+    VALUES (%(request_id)s, %(shortcode)s, %(key)s, %(requested_by)s, %(refusal)s,
+            %(reply_task)s, %(reply_queue)s, %(include_accounts)s)
     ON CONFLICT (id) DO NOTHING
 """

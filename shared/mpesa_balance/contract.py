@@ -21,6 +21,7 @@ from uuid import UUID, uuid5
 from mpesa_balance.errors import RequestRefused
 
 REQUEST_BALANCE: Final = "mpesa_balance.request_balance"
+GET_BALANCE: Final = "mpesa_balance.get_balance"
 SUBMIT_QUERY: Final = "mpesa_balance.submit_query"
 RECORD_CALLBACKS: Final = "mpesa_balance.record_callbacks"
 RECORD_SPOOLED: Final = "mpesa_balance.record_spooled_callbacks"
@@ -41,6 +42,7 @@ UNROUTABLE_QUEUE: Final = "mpesa-unroutable"
 #: The queue of each task. What waits for Daraja is in one, and holds up nothing else.
 QUEUES: Final[Mapping[str, str]] = {
     REQUEST_BALANCE: REQUESTS_QUEUE,
+    GET_BALANCE: REQUESTS_QUEUE,
     SUBMIT_QUERY: SUBMISSIONS_QUEUE,
     RECORD_CALLBACKS: CALLBACKS_QUEUE,
     RECORD_SPOOLED: CALLBACKS_QUEUE,
@@ -54,6 +56,13 @@ QUEUES: Final[Mapping[str, str]] = {
 #: Where the worker tells a spool, below its id, which numbers Postgres has: a list in Redis.
 RECEIPTS: Final = "mpesa-receipts:"
 
+#: Where the worker publishes the answer to `get_balance`, below a random name that the caller chooses: a
+#: channel in Redis, so that nothing of it is ever stored there.
+ANSWERS: Final = "mpesa-answers:"
+
+#: The form of what a caller's own task is told; a later one only adds to it.
+EVENT_VERSION: Final = 1
+
 #: The namespace of request ids made from idempotency keys. Changing it would make every key new.
 REQUEST_NAMESPACE: Final = UUID("7a5d2b0e-6a0f-5c39-9f0d-6d1f6c1f0b52")
 
@@ -61,6 +70,10 @@ DEFAULT_REMARKS: Final = "Account balance query"
 
 #: A balance that is older than a year is none that anybody wants reused, in seconds.
 _LONGEST_AGE: Final = 365 * 86_400
+
+_ANSWERS = re.compile(rf"{ANSWERS}[0-9a-f]{{32}}", re.ASCII)
+#: How the names begin that this system, kombu and Celery keep their own things under.
+_OURS: Final = ("mpesa-", "_kombu", "unacked")
 
 _SHORTCODE = re.compile(r"[0-9]{5,12}", re.ASCII)
 _REMARKS = re.compile(r"[A-Za-z0-9 .,:;/()_+-]{2,100}", re.ASCII)
@@ -77,6 +90,9 @@ class BalanceAsk:
     max_age: a balance that is at most this many seconds old will do; whole seconds. An older one is
         the answer none the less while the minimum interval of its shortcode is not over.
     force: ask M-PESA even so, although a query is in flight or the last one was a moment ago.
+    reply_to: {"task": ..., "queue": ...}, the caller's own Celery task that is told how it ended, with
+        one keyword argument `event`; see ops/docs/callers.md.
+    include_accounts: whether that message holds the amounts. They pass through Redis then.
     """
 
     shortcode: str
@@ -85,6 +101,8 @@ class BalanceAsk:
     requested_by: str | None = None
     max_age: int | None = None
     force: bool = False
+    reply_to: Mapping[str, str] | None = None
+    include_accounts: bool = False
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> Self:
@@ -100,7 +118,7 @@ class BalanceAsk:
             raise RequestRefused(wrong)
         return cls(**given)
 
-    def message(self) -> dict[str, str | int]:
+    def message(self) -> dict[str, Any]:
         """The keyword arguments for the task, without those that were not given."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None and value is not False}
@@ -157,8 +175,26 @@ def _check_max_age(value: object) -> str | None:
     return f"max_age must be whole seconds from 0 to {_LONGEST_AGE}"
 
 
-def _check_force(value: object) -> str | None:
-    return None if value is None or isinstance(value, bool) else "force must be true or false"
+def _check_flag(name: str, value: object) -> str | None:
+    return None if value is None or isinstance(value, bool) else f"{name} must be true or false"
+
+
+def _check_reply_to(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or value.keys() != {"task", "queue"}:
+        return 'reply_to must be {"task": name of your Celery task, "queue": name of its queue}'
+    for name, text in value.items():
+        if problem := _check_label(f"the {name} in reply_to", text):
+            return problem
+    if value["queue"].startswith(_OURS):
+        return "the queue in reply_to must be one that your own workers watch: this name is ours or Celery's"
+    return None
+
+
+def is_answers_channel(value: object) -> bool:
+    """Whether this is the name of a channel for an answer."""
+    return isinstance(value, str) and bool(_ANSWERS.fullmatch(value))
 
 
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
@@ -167,5 +203,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "idempotency_key": lambda value: _check_label("idempotency_key", value),
     "requested_by": lambda value: _check_label("requested_by", value),
     "max_age": _check_max_age,
-    "force": _check_force,
+    "force": lambda value: _check_flag("force", value),
+    "reply_to": _check_reply_to,
+    "include_accounts": lambda value: _check_flag("include_accounts", value),
 }

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
-from mpesa_balance import outbox
+from mpesa_balance import outbox, replies
 from mpesa_balance.database import Connection
 from mpesa_balance.result_codes import Where, advice_for
 from mpesa_balance.states import Moved, QueryState, origins
@@ -40,7 +40,10 @@ def acknowledge(connection: Connection, query_id: UUID, attempt_id: UUID) -> Mov
 
 def complete(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
     """A result carried balances, which the caller stores in the same transaction."""
-    return _move(connection, query_id, QueryState.COMPLETED, ending)
+    moved = _move(connection, query_id, QueryState.COMPLETED, ending)
+    if moved is Moved.NOW:
+        replies.add_for_queries(connection, [query_id])
+    return moved
 
 
 def fail(connection: Connection, query_id: UUID, ending: Ending, retry_after: float | None = None) -> Moved:
@@ -57,6 +60,7 @@ def fail(connection: Connection, query_id: UUID, ending: Ending, retry_after: fl
         advice = advice_for(code, text or "", where)
         message += f". {advice}" if advice else ""
         outbox.add(connection, outbox.QUERY_FAILED, message, query_id)
+        replies.add_for_queries(connection, [query_id])
     return moved
 
 
@@ -80,6 +84,7 @@ def time_out(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
     moved = _move(connection, query_id, QueryState.TIMED_OUT, ending)
     if moved is Moved.NOW:
         outbox.add(connection, outbox.QUERY_TIMED_OUT, f"timed out by {ending.cause}", query_id)
+        replies.add_for_queries(connection, [query_id])
     return moved
 
 
@@ -91,7 +96,9 @@ def time_out_overdue(connection: Connection, limit: int = 500) -> list[UUID]:
         "unanswered": "nobody answered before the deadline",
         "limit": limit,
     }
-    return [moved["query_id"] for moved in connection.execute(_TIME_OUT_OVERDUE, row)]
+    moved = [found["query_id"] for found in connection.execute(_TIME_OUT_OVERDUE, row)]
+    replies.add_for_queries(connection, moved)
+    return moved
 
 
 def _move(connection: Connection, query_id: UUID, to: QueryState, ending: Ending) -> Moved:
