@@ -3,10 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from ops.doctor.patient import Patient
 from tests.integration.doctoring import set_environment
 from worker.house import House
+
+
+@pytest.fixture
+def store(broker_url: str) -> redis.Redis:
+    """The test's own Redis, as whoever looks into it reaches it."""
+    return redis.Redis.from_url(broker_url)
 
 
 @pytest.fixture

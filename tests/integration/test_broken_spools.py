@@ -1,23 +1,20 @@
 """The tier when somebody meddles with its spool, or with its receipts."""
 
-import base64
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import eventually
-from tests.integration.test_ingress import ACCEPTED, answered, tasks
-from tests.integration.webhook_desk import running
+from tests.integration.queued import arguments, tasks
+from tests.integration.webhook_desk import ACCEPTED, answered, running
 
 
 def test_a_receipt_of_nothing_is_passed_by(keys: dict[str, str], broker_url: str, tmp_path: Path) -> None:
     with running(keys, broker_url, tmp_path / "spool") as webhooks:
         answered(webhooks)
         message = eventually(webhooks.messages)[0]
-        spool_id = json.loads(base64.b64decode(message["body"]))[1]["spool"]
-        receipts = f"mpesa-receipts:{spool_id}"
+        receipts = f"mpesa-receipts:{arguments(message)['spool']}"
         webhooks.queue.rpush(receipts, b"abc", b"", b"\xff", b"-1", 2**70, "9" * 5000, "\u0661", 1)
         eventually(lambda: not webhooks.spooled())
         assert answered(webhooks).json() == ACCEPTED
@@ -33,9 +30,8 @@ def test_a_spool_that_was_deleted_takes_no_more_and_another_is_begun(
         (message,) = eventually(webhooks.messages)
         shutil.rmtree(tmp_path / "spool")
         assert answered(webhooks).json() == ACCEPTED
-        assert tasks(webhooks) == ["record_spooled_callbacks", "record_callbacks"]
-        (spool_id,) = [json.loads(base64.b64decode(message["body"]))[1]["spool"]]
-        webhooks.queue.rpush(f"mpesa-receipts:{spool_id}", 1)
+        assert tasks(webhooks.messages()) == ["record_spooled_callbacks", "record_callbacks"]
+        webhooks.queue.rpush(f"mpesa-receipts:{arguments(message)['spool']}", 1)
 
         def is_spooled() -> bool:
             assert answered(webhooks).json() == ACCEPTED

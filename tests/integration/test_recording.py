@@ -31,11 +31,6 @@ def attempt_id(house: House, query_id: UUID) -> UUID:
     return begin(house, query_id)
 
 
-@pytest.fixture
-def store(broker_url: str) -> redis.Redis:
-    return redis.Redis.from_url(broker_url)
-
-
 def keep(house: House, attempt_id: UUID, payload: bytes = success()) -> int:
     """A callback whose worker ended between recording and judging it."""
     with house.database.transaction() as connection:

@@ -21,11 +21,6 @@ def app(house: House) -> App:
         return apps.named(connection, house.database.sealer, "app")
 
 
-@pytest.fixture
-def store(house: House, broker_url: str) -> redis.Redis:
-    return redis.Redis.from_url(broker_url)
-
-
 def another_worker(house: House) -> Tokens:
     return build(house.settings, house.bells).tokens
 

@@ -1,6 +1,5 @@
 """The webhook tier under its real server, as a test starts it and looks into it."""
 
-import json
 import os
 import sqlite3
 import subprocess
@@ -9,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import redis
 import requests
@@ -20,8 +19,12 @@ from mpesa_balance.errors import SpoolUnavailable
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
 from ops.stack.ports import free_port
 from ops.stack.programs import webhooks_command
-from tests.fakes import eventually
+from tests.fakes import deliver, eventually
+from tests.integration import queued
 from webhooks.spool import Spooled, SpoolReader
+
+ACCEPTED = {"ResultCode": 0, "ResultDesc": "Accepted"}
+BODY = b'{"Result": {"ResultCode": 1}}'
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Webhooks:
 
     def messages(self) -> list[dict[str, Any]]:
         """What stands in the callbacks queue, oldest first."""
-        return [json.loads(raw) for raw in reversed(self.queue.lrange("mpesa-callbacks", 0, -1))]
+        return queued.messages(self.queue)
 
     def spooled(self) -> list[Spooled]:
         """What is in the spool: whatever was answered with 200 and has no receipt."""
@@ -100,6 +103,11 @@ def running(
     finally:
         process.terminate()
         process.wait()
+
+
+def answered(webhooks: Webhooks, body: bytes = BODY) -> requests.Response:
+    """What the tier says to a callback for an attempt of its own."""
+    return deliver(webhooks.address(uuid4()), body)
 
 
 def is_live(url: str) -> bool:
