@@ -26,6 +26,7 @@ from tests.integration.answers import (
     rows,
     success,
 )
+from tests.integration.at_once import at_once
 from worker.house import House
 from worker.submission import submit
 
@@ -102,14 +103,8 @@ def test_of_two_different_results_at_once_one_wins_and_the_other_is_a_conflict(
     house: House, query_id: UUID
 ) -> None:
     attempt_id = begin(house, query_id)
-    together = threading.Barrier(2)
-
-    def send(balance: str) -> None:
-        together.wait()
-        record(house, attempt_id, success(balance))
-
-    with ThreadPoolExecutor(2) as workers:
-        list(workers.map(send, (OTHER_BALANCE, "Working Account|KES|2.00|2.00|0.00|0.00")))
+    balances = (OTHER_BALANCE, "Working Account|KES|2.00|2.00|0.00|0.00")
+    at_once(lambda balance: record(house, attempt_id, success(balance)), balances)
     assert [
         found["disposition"] for found in rows(house, "SELECT disposition FROM callbacks ORDER BY 1")
     ] == [
@@ -123,14 +118,7 @@ def test_one_callback_delivered_many_times_at_once_is_one_row_and_one_balance(
     house: House, query_id: UUID
 ) -> None:
     attempt_id = begin(house, query_id)
-    together = threading.Barrier(4)
-
-    def send(_: int) -> None:
-        together.wait()
-        record(house, attempt_id, success())
-
-    with ThreadPoolExecutor(4) as workers:
-        list(workers.map(send, range(4)))
+    at_once(lambda _: record(house, attempt_id, success()), range(4))
     assert row(house, "SELECT disposition, deliveries FROM callbacks") == {
         "disposition": "applied",
         "deliveries": 4,
@@ -139,14 +127,8 @@ def test_one_callback_delivered_many_times_at_once_is_one_row_and_one_balance(
 
 
 def test_of_many_workers_that_are_rung_for_one_query_one_submits_it(house: House, query_id: UUID) -> None:
-    together = threading.Barrier(4)
-
-    def claim(_: int) -> bool:
-        together.wait()
-        return first_in_line(house, query_id) is not None
-
-    with ThreadPoolExecutor(4) as workers:
-        assert sorted(workers.map(claim, range(4))) == [False, False, False, True]
+    begun = at_once(lambda _: first_in_line(house, query_id) is not None, range(4))
+    assert sorted(begun) == [False, False, False, True]
     assert len(rows(house, "SELECT FROM submission_attempts")) == 1
 
 
