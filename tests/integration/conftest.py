@@ -7,6 +7,7 @@ import redis
 
 from ops.doctor.patient import Patient
 from tests.integration.doctoring import set_environment
+from tests.integration.simulator_desk import Desk
 from worker.house import House
 
 
@@ -22,3 +23,10 @@ def patient(house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str])
     set_environment(monkeypatch, house.settings, keys)
     with Patient() as looked_at:
         yield looked_at
+
+
+@pytest.fixture
+def desk(simulator: Desk) -> Iterator[Desk]:
+    """The simulator of the test's module, in which other tests have turned nothing."""
+    yield simulator
+    simulator.begin_anew()
