@@ -1,11 +1,13 @@
 """What several modules of these tests need and the others do not."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 import redis
 
 from ops.doctor.patient import Patient
+from tests.integration.answers import begin
 from tests.integration.doctoring import set_environment
 from tests.integration.simulator_desk import Desk
 from worker.house import House
@@ -23,6 +25,12 @@ def patient(house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str])
     set_environment(monkeypatch, house.settings, keys)
     with Patient() as looked_at:
         yield looked_at
+
+
+@pytest.fixture
+def attempt_id(house: House, query_id: UUID) -> UUID:
+    """The attempt that has begun of the pending query."""
+    return begin(house, query_id)
 
 
 @pytest.fixture

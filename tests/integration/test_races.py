@@ -24,6 +24,7 @@ from tests.integration.answers import (
     record,
     row,
     rows,
+    state,
     success,
 )
 from tests.integration.at_once import at_once
@@ -79,7 +80,7 @@ def test_a_deadline_that_falls_while_a_result_is_being_written_is_passed_over(
             assert queries.time_out_overdue(sweeping) == []
     with other.transaction() as sweeping:
         assert queries.time_out_overdue(sweeping) == []
-    assert row(house, "SELECT state FROM balance_queries")["state"] == "completed"
+    assert state(house) == "completed"
     other.close()
 
 
@@ -147,7 +148,7 @@ def test_a_callback_and_the_next_attempt_never_wait_for_each_other_in_a_circle(
         holding.__exit__(None, None, None)
 
     second_waits(house, lambda: record(house, attempt_id, success()), next_attempt_gives_up_the_first)
-    assert row(house, "SELECT state FROM balance_queries")["state"] == "completed"
+    assert state(house) == "completed"
     assert row(house, "SELECT state FROM submission_attempts")["state"] == "acknowledged"
     other.close()
 
@@ -171,7 +172,7 @@ def test_an_answer_that_is_recorded_waits_for_the_query_before_it_touches_the_at
 
     daraja = type("Daraja", (), {"ask": staticmethod(lock_meanwhile), "mint": house.daraja.mint})()
     second_waits(house, lambda: submit(replace(house, daraja=daraja), query_id), begun_and_locked)
-    assert row(house, "SELECT state FROM balance_queries")["state"] == "acknowledged"
+    assert state(house) == "acknowledged"
     other.close()
 
 

@@ -11,7 +11,7 @@ from mpesa_balance import inbox, judgement
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import DatabaseUnavailable
 from tests.conftest import Bell, open_query
-from tests.integration.answers import OTHER_BALANCE, begin, delivery, row, rows, success
+from tests.integration.answers import OTHER_BALANCE, begin, delivery, row, rows, state, success
 from tests.integration.at_once import at_once
 from worker import callbacks
 from worker.house import House
@@ -23,11 +23,6 @@ SPOOL = "0123456789abcdef" * 2
 
 class Died(BaseException):
     """The end of a process, as far as its transaction can tell."""
-
-
-@pytest.fixture
-def attempt_id(house: House, query_id: UUID) -> UUID:
-    return begin(house, query_id)
 
 
 def keep(house: House, attempt_id: UUID, payload: bytes = success()) -> int:
@@ -46,10 +41,6 @@ def age(house: House, callback_id: int, seconds: int = 11) -> None:
 
 def numbered(house: House, attempt_id: UUID, number: int, payload: bytes = success()) -> dict[str, Any]:
     return {**delivery(house, attempt_id, payload), "number": number}
-
-
-def state(house: House) -> str:
-    return str(row(house, "SELECT state FROM balance_queries")["state"])
 
 
 def test_the_spool_is_told_which_numbers_are_recorded(
