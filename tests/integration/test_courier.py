@@ -48,9 +48,10 @@ def left(spool: Spool) -> list[int]:
     return [one.number for one in spool.reader().after(0, 60, up_to=60)]
 
 
-def overdue(courier: Courier, seconds: float = 1.0) -> None:
-    """Its patience has been over for so long."""
+def ship_overdue(courier: Courier, seconds: float = 1.0) -> None:
+    """Once more, when its patience has been over for so long."""
     courier._round_at = time.monotonic() - seconds
+    courier._ship()
 
 
 def test_while_a_hundred_messages_wait_the_spool_is_where_the_others_do(
@@ -71,13 +72,10 @@ def test_what_waits_in_the_broker_is_published_again_after_a_minute_and_not_befo
     keep(spool, 2)
     courier._ship()
     # The first round begins with what is published; the second one finds that it has no receipt.
-    overdue(courier)
-    courier._ship()
-    overdue(courier, 59)
-    courier._ship()
+    ship_overdue(courier)
+    ship_overdue(courier, 59)
     assert published(store) == [[1, 2]]
-    overdue(courier, 61)
-    courier._ship()
+    ship_overdue(courier, 61)
     assert published(store) == [[1, 2], [1, 2]]
 
 
@@ -86,12 +84,10 @@ def test_what_redis_has_lost_is_published_again_at_once_and_only_once_a_round(
 ) -> None:
     keep(spool, 2)
     courier._ship()
-    overdue(courier)
-    courier._ship()
+    ship_overdue(courier)
     store.delete(CALLBACKS_QUEUE)
     keep(spool, 1)
-    overdue(courier)
-    courier._ship()
+    ship_overdue(courier)
     courier._ship()
     # What is new goes first, and it is not yet among what goes again.
     assert published(store) == [[3], [1, 2]]
@@ -102,13 +98,11 @@ def test_after_three_rounds_in_vain_each_goes_alone_until_there_is_a_receipt(
 ) -> None:
     keep(spool, 2)
     courier._ship()
-    overdue(courier)
-    courier._ship()
+    ship_overdue(courier)
     rounds = []
     for _ in range(3):
         store.delete(CALLBACKS_QUEUE)
-        overdue(courier)
-        courier._ship()
+        ship_overdue(courier)
         rounds.append(published(store))
     assert rounds == [[[1, 2]], [[1, 2]], [[1], [2]]]
     recorded(store, spool, 1)
@@ -128,8 +122,7 @@ def test_each_round_in_vain_is_waited_for_longer(
     waits = []
     for _ in range(4):
         store.delete(CALLBACKS_QUEUE)
-        overdue(courier)
-        courier._ship()
+        ship_overdue(courier)
         waits.append(round(courier._round_at - time.monotonic()))
     assert waits == [5, 10, 15, 15]
 
@@ -164,8 +157,7 @@ def test_one_that_is_never_recorded_holds_up_no_other_while_new_ones_come(
     """Receipts of new ones must not put those that it holds up back into one batch with it."""
     keep(spool, 60)
     for _ in range(8):
-        overdue(courier)
-        courier._ship()
+        ship_overdue(courier)
         for batch in published(store):
             # In the worker, every batch with this one in it fails as a whole.
             if 30 not in batch:
