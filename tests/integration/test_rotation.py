@@ -279,6 +279,8 @@ def test_under_load_nothing_ever_fails_to_open(
             assert all(not one.broken for one in rotate(rotating, batch=5).values())
         over.set()
         assert [one.result() for one in running] == [None] * len(work)
+    for one in houses:
+        one.database.close()
     rotate(rotating)
     assert left(rotating) == {}
     assert open_all(rotated) >= 10 + 3 + 3
