@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from ops.bench import disk, faults, slow
+from ops.bench import command, disk, faults, slow
 from ops.bench.broker_report import Stage, Throughput, document
 from ops.bench.callbacks import (
     LIVE,
@@ -66,19 +66,14 @@ def main() -> None:
     options.disk.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="bench-", dir=options.disk.resolve()) as folder:
         text = asyncio.run(_measure(Path(folder), options))
-    print(text)
-    options.report.parent.mkdir(exist_ok=True)
-    options.report.write_text(text)
+    command.publish(text, options.report)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser = command.parser(__doc__, "states", REPORT)
     parser.add_argument("--seconds", type=float, default=10.0, help="of good callbacks in each state")
-    parser.add_argument("--only", default="", help="a part of the names of the states")
     parser.add_argument("--closed", type=float, default=CLOSED_SECONDS, help="seconds of closed loops")
     parser.add_argument("--disk", type=Path, default=CHECKOUT / ".state", help="where the spools are")
-    parser.add_argument("--report", type=Path, default=REPORT)
     return parser.parse_args()
 
 

@@ -5,7 +5,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from ops.bench import slow
+from ops.bench import command, slow
 from ops.bench.candidates import BEFORE, CANDIDATES, Candidate
 from ops.bench.conduct import observe
 from ops.bench.load import closed_loops, steady
@@ -24,17 +24,12 @@ def main() -> None:
     options = _options()
     chosen = [one for one in CANDIDATES if one.name == BEFORE or options.only in one.name]
     text = asyncio.run(_measure(chosen, options.rounds, options.seconds))
-    print(text)
-    options.report.parent.mkdir(exist_ok=True)
-    options.report.write_text(text)
+    command.publish(text, options.report)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser = command.parser(__doc__, "candidates", REPORT)
     parser.add_argument("--seconds", type=float, default=4.0, help="of good traffic, in each round")
-    parser.add_argument("--only", default="", help="a part of the names of the candidates")
-    parser.add_argument("--report", type=Path, default=REPORT)
     return parser.parse_args()
 
 

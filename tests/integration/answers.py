@@ -76,6 +76,11 @@ def row(house: House, statement: str, *values: Any) -> dict[str, Any]:
     return dict(found)
 
 
+def state(house: House) -> str:
+    """The state of the one query."""
+    return str(row(house, "SELECT state FROM balance_queries")["state"])
+
+
 def rows(house: House, statement: str, *values: Any) -> list[dict[str, Any]]:
     with house.database.transaction() as connection:
         return [dict(found) for found in connection.execute(statement, values)]

@@ -12,8 +12,8 @@ from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
 from mpesa_balance.apps import App
-from mpesa_balance.shortcodes import PASSWORD, Shortcode
 from ops.simulator.server import SimulatorSettings, create_server
+from tests.conftest import entry_of
 from tests.fakes import eventually, served
 from worker.credentials import security_credential
 from worker.daraja import Daraja
@@ -61,14 +61,7 @@ class Desk:
         )
 
     def body(self, password: str = "Simulated1!", **changes: str) -> dict[str, str]:
-        entry = Shortcode(
-            shortcode="600000",
-            app="simulator",
-            identifier_type=4,
-            initiator="testapi",
-            credential_kind=PASSWORD,
-            credential=password,
-        )
+        entry = entry_of(app="simulator", password=password)
         return {
             "Initiator": "testapi",
             "SecurityCredential": security_credential(entry, self.app()),

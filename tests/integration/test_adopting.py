@@ -1,40 +1,20 @@
 """What an ended process left: taken over by one that runs, and forgotten only where it is kept."""
 
-import os
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from mpesa_balance.deliveries import Delivery
 from mpesa_balance.settings import BrokerSettings
 from tests.fakes import eventually
+from tests.integration.spooled import delivery
 from webhooks import ingress
 from webhooks.ingress import Ingress
 from webhooks.publisher import Publisher
-from webhooks.spool import SpoolReader
-from webhooks.spool_directory import SpoolDirectory
+from webhooks.spool_directory import SpoolDirectory, deliveries_in
 
 NOWHERE = BrokerSettings(broker_url="redis://127.0.0.1:1/0")
-
-
-def delivery() -> Delivery:
-    return Delivery(
-        attempt_id=uuid4(),
-        kind="result",
-        digest=os.urandom(32),
-        payload=b"sealed",
-        address=None,
-        received_at=datetime.now(UTC),
-    )
-
-
-def content(path: Path) -> list[Delivery]:
-    with closing(SpoolReader(path)) as reader:
-        return [one.delivery for one in reader.after(0, 10)]
 
 
 def rename(path: Path, table: str, name: str) -> None:
@@ -57,9 +37,9 @@ def test_what_was_left_is_forgotten_there_only_when_it_is_kept_here(
     spool.close()
     ended.release()
     eventually(lambda: "stays there for now" in caplog.text)
-    assert content(tmp_path / "1.sqlite") == [left]
+    assert list(deliveries_in(tmp_path / "1.sqlite")) == [left]
     rename(tmp_path / "0.sqlite", "away", "deliveries")
-    eventually(lambda: content(tmp_path / "0.sqlite") == [left])
-    eventually(lambda: content(tmp_path / "1.sqlite") == [])
+    eventually(lambda: list(deliveries_in(tmp_path / "0.sqlite")) == [left])
+    eventually(lambda: list(deliveries_in(tmp_path / "1.sqlite")) == [])
     # Its courier has nothing to publish after that.
     lasting._committer.forget([1])

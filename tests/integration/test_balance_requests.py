@@ -15,6 +15,7 @@ from mpesa_balance.history import Standing
 from tests.conftest import SHORTCODE, Bell
 from tests.fakes import eventually
 from tests.integration.answers import BALANCE, begin, failure, record, row, rows, success
+from tests.integration.at_once import at_once
 from worker.house import House
 from worker.intake import open_request
 
@@ -170,17 +171,7 @@ def test_a_suspended_shortcode_still_gives_what_is_at_hand_and_nothing_else(hous
 
 def test_many_that_ask_at_once_are_answered_by_one_query(house: House, bell: Bell) -> None:
     """Eight begin together; all but the first find its query."""
-    gate = threading.Barrier(8)
-
-    def one() -> None:
-        gate.wait()
-        ask(house)
-
-    threads = [threading.Thread(target=one) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda _: ask(house), range(8))
     how = sorted(found["answered_by"] for found in rows(house, "SELECT answered_by FROM balance_requests"))
     assert how == ["joined"] * 7 + ["opened"]
     assert len(rows(house, "SELECT FROM balance_queries")) == len(bell.rung) == 1

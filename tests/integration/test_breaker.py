@@ -9,7 +9,7 @@ from mpesa_balance import breaker, shortcodes
 from tests import samples
 from tests.conftest import SHORTCODE, open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
-from tests.integration.answers import begin, failure, record, row, rows, success
+from tests.integration.answers import begin, failure, record, row, rows, state, success
 from worker.house import House
 from worker.intake import open_request
 from worker.submission import submit
@@ -132,7 +132,7 @@ def test_a_rejected_acknowledgement_is_read_by_its_text(
     rejected = samples.document("ack/docs-rejected-400002-invalid-credential.json")
     daraja.replies.append(json_reply(rejected))
     submit(house, query_id)
-    assert row(house, "SELECT state FROM balance_queries") == {"state": "failed"}
+    assert state(house) == "failed"
     assert "Invalid SecurityCredential" in (because(house) or "")
 
 

@@ -6,17 +6,21 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import eventually
-from tests.integration.test_ingress import ACCEPTED, answered, tasks
-from tests.integration.webhook_desk import running
+from tests.integration.queued import tasks
+from tests.integration.webhook_desk import ACCEPTED, answered, running
 
 
 def test_a_receipt_of_nothing_is_passed_by(keys: dict[str, str], broker_url: str, tmp_path: Path) -> None:
     with running(keys, broker_url, tmp_path / "spool") as webhooks:
         answered(webhooks)
-        webhooks.queue.rpush(
-            webhooks.receipts(), b"abc", b"", b"\xff", b"-1", 2**70, "9" * 5000, "\u0661", 1
-        )
-        eventually(lambda: not webhooks.spooled())
+        receipts = webhooks.receipts()
+
+        def is_forgotten() -> bool:
+            # What Redis gives to a tier that no longer waits is lost; a worker would tell it again.
+            webhooks.queue.rpush(receipts, b"abc", b"", b"\xff", b"-1", 2**70, "9" * 5000, "\u0661", 1)
+            return not webhooks.spooled()
+
+        eventually(is_forgotten)
         assert answered(webhooks).json() == ACCEPTED
 
 
@@ -30,7 +34,7 @@ def test_a_spool_that_was_deleted_takes_no_more_and_another_is_begun(
         receipts = webhooks.receipts()
         shutil.rmtree(tmp_path / "spool")
         assert answered(webhooks).json() == ACCEPTED
-        assert tasks(webhooks) == ["record_spooled_callbacks", "record_callbacks"]
+        assert tasks(webhooks.messages()) == ["record_spooled_callbacks", "record_callbacks"]
         webhooks.queue.rpush(receipts, 1)
 
         def is_spooled() -> bool:

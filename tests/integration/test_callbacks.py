@@ -40,11 +40,6 @@ def told(house: House) -> list[str]:
     return [found["topic"] for found in rows(house, "SELECT topic FROM outbox ORDER BY created_at")]
 
 
-@pytest.fixture
-def attempt_id(house: House, query_id: UUID) -> UUID:
-    return begin(house, query_id)
-
-
 def test_a_result_before_its_acknowledgement_completes_the_query(house: House, attempt_id: UUID) -> None:
     record(house, attempt_id, success())
     assert state(house) == ("completed", False)

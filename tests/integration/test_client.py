@@ -1,7 +1,5 @@
 """The client of other services: an id at once, and a clear error soon where the broker is away."""
 
-import base64
-import json
 import time
 
 import pytest
@@ -9,15 +7,16 @@ import redis
 
 from mpesa_balance import BalanceClient, BrokerUnavailable, RequestRefused, request_id_for
 from tests.fakes import silent_server
+from tests.integration.queued import arguments, messages
 
 
-def test_a_request_is_on_its_queue_under_its_id(broker_url: str) -> None:
+def test_a_request_is_on_its_queue_under_its_id(broker_url: str, store: redis.Redis) -> None:
     with BalanceClient(broker_url) as client:
         request_id = client.request_balance("600000", remarks="Payroll", requested_by="payroll")
-    message = json.loads(redis.Redis.from_url(broker_url).lindex("mpesa-requests", 0))
+    (message,) = messages(store, "mpesa-requests")
     assert message["headers"]["task"] == "mpesa_balance.request_balance"
     assert message["headers"]["id"] == str(request_id)
-    assert json.loads(base64.b64decode(message["body"]))[1] == {
+    assert arguments(message) == {
         "shortcode": "600000",
         "remarks": "Payroll",
         "requested_by": "payroll",
@@ -25,14 +24,12 @@ def test_a_request_is_on_its_queue_under_its_id(broker_url: str) -> None:
 
 
 def test_how_old_an_answer_may_be_and_whether_to_ask_even_so_travel_with_the_request(
-    broker_url: str,
+    broker_url: str, store: redis.Redis
 ) -> None:
     with BalanceClient(broker_url) as client:
         client.request_balance("600000", max_age=0)
         client.request_balance("600000", force=True)
-    queue = redis.Redis.from_url(broker_url)
-    bodies = [json.loads(raw)["body"] for raw in reversed(queue.lrange("mpesa-requests", 0, -1))]
-    sent = [json.loads(base64.b64decode(body))[1] for body in bodies]
+    sent = [arguments(message) for message in messages(store, "mpesa-requests")]
     assert [(one.get("max_age"), one.get("force")) for one in sent] == [(0, None), (None, True)]
 
 
@@ -42,11 +39,11 @@ def test_one_key_gives_one_id(broker_url: str) -> None:
     assert asked == {request_id_for("600000", "k")}
 
 
-def test_what_would_be_refused_is_refused_before_it_is_sent(broker_url: str) -> None:
+def test_what_would_be_refused_is_refused_before_it_is_sent(broker_url: str, store: redis.Redis) -> None:
     with BalanceClient(broker_url) as client, pytest.raises(RequestRefused) as refused:
         client.request_balance("6", remarks="x" * 101)
     assert len(refused.value.violations) == 2
-    assert not redis.Redis.from_url(broker_url).exists("mpesa-requests")
+    assert not store.exists("mpesa-requests")
 
 
 @pytest.mark.parametrize("broker", ["refused", "silent"])

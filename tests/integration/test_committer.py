@@ -1,38 +1,24 @@
 """The committer's own rules, over a real spool and a real broker: whom it waits for, and how long."""
 
-import json
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import redis
 
-from mpesa_balance.deliveries import Delivery
 from mpesa_balance.settings import BrokerSettings
 from tests.fakes import eventually
+from tests.integration.queued import messages, tasks
+from tests.integration.spooled import delivery
 from webhooks import committer
 from webhooks.committer import Committer
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool
-
-
-def delivery() -> Delivery:
-    return Delivery(
-        attempt_id=uuid4(),
-        kind="result",
-        digest=os.urandom(32),
-        payload=b"sealed",
-        address=None,
-        received_at=datetime.now(UTC),
-    )
 
 
 class Disk:
@@ -53,11 +39,6 @@ def disk(tmp_path: Path) -> Disk:
 
 
 @pytest.fixture
-def queue(broker_url: str) -> redis.Redis:
-    return redis.Redis.from_url(broker_url)
-
-
-@pytest.fixture
 def made(disk: Disk, broker_url: str) -> Iterator[Callable[[], Committer]]:
     def make() -> Committer:
         publisher = Publisher(BrokerSettings(broker_url=broker_url))
@@ -70,25 +51,21 @@ def made(disk: Disk, broker_url: str) -> Iterator[Callable[[], Committer]]:
     disk.answers.set()
 
 
-def tasks(queue: redis.Redis) -> list[str]:
-    return [json.loads(raw)["headers"]["task"] for raw in queue.lrange("mpesa-callbacks", 0, -1)]
-
-
 def test_a_disk_that_hangs_is_waited_for_once_and_then_the_broker_confirms(
-    made: Callable[[], Committer], queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    made: Callable[[], Committer], store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "DISK_PATIENCE", 0.5)
     hanging = made()
     begun = time.monotonic()
     for kept in range(1, 9):
         hanging.keep(delivery())
-        assert tasks(queue) == ["mpesa_balance.record_callbacks"] * kept
+        assert tasks(messages(store)) == ["record_callbacks"] * kept
     # Each of eight that waited by itself would make four seconds.
     assert 0.4 < time.monotonic() - begun < 2.5
 
 
 def test_what_comes_while_the_disk_is_busy_shares_the_next_commit(
-    made: Callable[[], Committer], disk: Disk, queue: redis.Redis
+    made: Callable[[], Committer], disk: Disk, store: redis.Redis
 ) -> None:
     busy = made()
     commits: list[int] = []
@@ -102,11 +79,11 @@ def test_what_comes_while_the_disk_is_busy_shares_the_next_commit(
     assert busy.spool.depth == 20
     eventually(lambda: commits)
     assert commits == [1]
-    assert tasks(queue) == []
+    assert tasks(messages(store)) == []
 
 
 def test_a_disk_that_answers_again_is_waited_for_again(
-    made: Callable[[], Committer], disk: Disk, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    made: Callable[[], Committer], disk: Disk, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "DISK_PATIENCE", 0.2)
     hanging = made()
@@ -117,11 +94,11 @@ def test_a_disk_that_answers_again_is_waited_for_again(
     eventually(lambda: hanging._writing_since is None)
     monkeypatch.setattr(committer, "DISK_PATIENCE", 3.0)
     hanging.keep(delivery())
-    assert len(tasks(queue)) == 1
+    assert len(tasks(messages(store))) == 1
 
 
 def test_a_disk_that_has_failed_is_passed_by_for_a_while(
-    made: Callable[[], Committer], disk: Disk, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    made: Callable[[], Committer], disk: Disk, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "_TRY_DISK_AGAIN_AFTER", 0.3)
     disk.answers.set()
@@ -134,11 +111,11 @@ def test_a_disk_that_has_failed_is_passed_by_for_a_while(
         for _ in range(5):
             failing.keep(delivery())
         assert time.monotonic() - begun < 3
-        assert len(tasks(queue)) == 5
+        assert len(tasks(messages(store))) == 5
 
     def goes_to_the_disk() -> bool:
-        given = len(tasks(queue))
+        given = len(tasks(messages(store)))
         failing.keep(delivery())
-        return len(tasks(queue)) == given
+        return len(tasks(messages(store))) == given
 
     eventually(goes_to_the_disk)

@@ -1,6 +1,7 @@
 """The security credential is what M-PESA can decrypt, made as Daraja says."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from mpesa_balance.apps import App
 from mpesa_balance.errors import RequestRefused
 from mpesa_balance.shortcodes import PASSWORD, SECURITY_CREDENTIAL, Shortcode
 from ops.simulator.keys import KeyPair
+from tests.conftest import entry_of
 from worker.credentials import security_credential
 
 PAIR = KeyPair()
@@ -26,14 +28,7 @@ def app(environment: str = "sandbox", certificate: bytes | None = None) -> App:
 
 
 def entry(kind: str = PASSWORD) -> Shortcode:
-    return Shortcode(
-        shortcode="600000",
-        app="app",
-        identifier_type=4,
-        initiator="testapi",
-        credential_kind=kind,
-        credential="Pa55word",
-    )
+    return replace(entry_of(), credential_kind=kind)
 
 
 def test_the_holder_of_the_private_key_reads_the_plain_password() -> None:

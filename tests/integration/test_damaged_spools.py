@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_spool import content, delivery
+from tests.integration.spooled import delivery, payloads_in
 from webhooks.spool import Spool, SpoolReader
 from webhooks.spool_directory import SpoolDirectory
 
@@ -28,7 +28,7 @@ def spoiled(tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> list[int]:
-    return [int(payload) for payload in content(path)]
+    return [int(payload) for payload in payloads_in(path)]
 
 
 def test_what_is_behind_a_spoiled_page_is_read(spoiled: Path) -> None:

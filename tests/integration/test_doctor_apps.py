@@ -1,13 +1,9 @@
 """What the doctor says of sealing keys and of Daraja apps: their hosts, certificates and tokens."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 from mpesa_balance.apps import BASE_URLS
 from mpesa_balance.diagnosis import RegisteredApp
@@ -136,19 +132,7 @@ def test_a_certificate_that_cannot_be_read_is_an_error() -> None:
 
 def test_a_key_that_is_too_short_is_an_error() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "short")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=2))
-        .not_valid_after(now - timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    given = replace(APP, certificate=certificate.public_bytes(serialization.Encoding.PEM))
+    given = replace(APP, certificate=KeyPair(key).certificate())
     assert "1024 bits" in only(doctor.certificate(Patient(), given), "error")
 
 

@@ -1,6 +1,5 @@
 """What the doctor says of the callback address, with our webhook tier behind it and with others."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,12 +10,9 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from mpesa_balance.addresses import AddressPolicy
 from mpesa_balance.apps import BASE_URLS
-from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.diagnosis import RegisteredApp
-from mpesa_balance.sealing import Sealer
-from mpesa_balance.settings import BrokerSettings, CallbackSettings, WebhookSettings
+from mpesa_balance.settings import WebhookSettings
 from ops.doctor import callbacks, spool
 from ops.doctor.patient import Patient
 from ops.simulator.keys import KeyPair
@@ -37,23 +33,10 @@ def behind(wsgi: Flask, tls: SSLContext | None = None) -> Iterator[str]:
 
 
 @pytest.fixture
-def ours(sealer: Sealer, signer: CallbackSigner, tmp_path: Path) -> Iterator[str]:
-    """Our webhook tier, in this process: the logging that it configures is put back."""
-    settings = WebhookSettings(
-        broker=BrokerSettings(broker_url="redis://127.0.0.1:1/0"),
-        callbacks=CallbackSettings(sealer=sealer, signer=signer),
-        spool_directory=tmp_path / "spool",
-        trusted_hops=0,
-        address_policy=AddressPolicy.OFF,
-        unknown_per_minute=30,
-        log_level="INFO",
-    )
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    with behind(create_app(settings)) as url:
+def ours(webhook_settings: WebhookSettings) -> Iterator[str]:
+    """Our webhook tier, in this process."""
+    with behind(create_app(webhook_settings)) as url:
         yield url
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def saying(body: str, status: int) -> AbstractContextManager[str]:

@@ -1,8 +1,6 @@
 """The line of an app: queries wait their turn in Postgres and leave in the order of their asking."""
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
@@ -15,6 +13,7 @@ from mpesa_balance.line import MOST_WAIT, SPACING
 from tests.conftest import Bell, entry_of, open_query
 from tests.fakes import FakeDaraja, json_reply
 from tests.integration.answers import first_in_line, row, rows
+from tests.integration.at_once import at_once
 from worker.house import House
 from worker.submission import submit
 from worker.sweeper import sweep
@@ -263,17 +262,13 @@ def test_an_attempt_that_is_ready_in_time_uses_one_slot(house: House) -> None:
 def test_beginnings_at_once_get_slots_of_their_own(house: House) -> None:
     limit(house, "5")
     asked = [open_query(house.database) for _ in range(4)]
-    gate = threading.Barrier(4)
 
     def begin(query_id: UUID) -> float:
-        gate.wait()
         attempt = first_in_line(house, query_id)
         assert attempt is not None
         return attempt.wait
 
-    with ThreadPoolExecutor(4) as workers:
-        waits = sorted(workers.map(begin, asked))
-    assert waits == pytest.approx([n * SPACING / 5 for n in range(4)], abs=0.15)
+    assert sorted(at_once(begin, asked)) == pytest.approx([n * SPACING / 5 for n in range(4)], abs=0.15)
 
 
 def test_a_long_line_of_one_app_keeps_no_other_from_being_rung(house: House, bell: Bell) -> None:

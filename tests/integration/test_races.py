@@ -24,8 +24,10 @@ from tests.integration.answers import (
     record,
     row,
     rows,
+    state,
     success,
 )
+from tests.integration.at_once import at_once
 from worker.house import House
 from worker.submission import submit
 
@@ -78,7 +80,7 @@ def test_a_deadline_that_falls_while_a_result_is_being_written_is_passed_over(
             assert queries.time_out_overdue(sweeping) == []
     with other.transaction() as sweeping:
         assert queries.time_out_overdue(sweeping) == []
-    assert row(house, "SELECT state FROM balance_queries")["state"] == "completed"
+    assert state(house) == "completed"
     other.close()
 
 
@@ -102,14 +104,8 @@ def test_of_two_different_results_at_once_one_wins_and_the_other_is_a_conflict(
     house: House, query_id: UUID
 ) -> None:
     attempt_id = begin(house, query_id)
-    together = threading.Barrier(2)
-
-    def send(balance: str) -> None:
-        together.wait()
-        record(house, attempt_id, success(balance))
-
-    with ThreadPoolExecutor(2) as workers:
-        list(workers.map(send, (OTHER_BALANCE, "Working Account|KES|2.00|2.00|0.00|0.00")))
+    balances = (OTHER_BALANCE, "Working Account|KES|2.00|2.00|0.00|0.00")
+    at_once(lambda balance: record(house, attempt_id, success(balance)), balances)
     assert [
         found["disposition"] for found in rows(house, "SELECT disposition FROM callbacks ORDER BY 1")
     ] == [
@@ -123,14 +119,7 @@ def test_one_callback_delivered_many_times_at_once_is_one_row_and_one_balance(
     house: House, query_id: UUID
 ) -> None:
     attempt_id = begin(house, query_id)
-    together = threading.Barrier(4)
-
-    def send(_: int) -> None:
-        together.wait()
-        record(house, attempt_id, success())
-
-    with ThreadPoolExecutor(4) as workers:
-        list(workers.map(send, range(4)))
+    at_once(lambda _: record(house, attempt_id, success()), range(4))
     assert row(house, "SELECT disposition, deliveries FROM callbacks") == {
         "disposition": "applied",
         "deliveries": 4,
@@ -139,14 +128,8 @@ def test_one_callback_delivered_many_times_at_once_is_one_row_and_one_balance(
 
 
 def test_of_many_workers_that_are_rung_for_one_query_one_submits_it(house: House, query_id: UUID) -> None:
-    together = threading.Barrier(4)
-
-    def claim(_: int) -> bool:
-        together.wait()
-        return first_in_line(house, query_id) is not None
-
-    with ThreadPoolExecutor(4) as workers:
-        assert sorted(workers.map(claim, range(4))) == [False, False, False, True]
+    begun = at_once(lambda _: first_in_line(house, query_id) is not None, range(4))
+    assert sorted(begun) == [False, False, False, True]
     assert len(rows(house, "SELECT FROM submission_attempts")) == 1
 
 
@@ -165,7 +148,7 @@ def test_a_callback_and_the_next_attempt_never_wait_for_each_other_in_a_circle(
         holding.__exit__(None, None, None)
 
     second_waits(house, lambda: record(house, attempt_id, success()), next_attempt_gives_up_the_first)
-    assert row(house, "SELECT state FROM balance_queries")["state"] == "completed"
+    assert state(house) == "completed"
     assert row(house, "SELECT state FROM submission_attempts")["state"] == "acknowledged"
     other.close()
 
@@ -189,7 +172,7 @@ def test_an_answer_that_is_recorded_waits_for_the_query_before_it_touches_the_at
 
     daraja = type("Daraja", (), {"ask": staticmethod(lock_meanwhile), "mint": house.daraja.mint})()
     second_waits(house, lambda: submit(replace(house, daraja=daraja), query_id), begun_and_locked)
-    assert row(house, "SELECT state FROM balance_queries")["state"] == "acknowledged"
+    assert state(house) == "acknowledged"
     other.close()
 
 

@@ -1,7 +1,5 @@
 """Recorded first, judged after that: receipts, judgements whose worker ended, and poison among them."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +11,8 @@ from mpesa_balance import inbox, judgement
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import DatabaseUnavailable
 from tests.conftest import Bell, open_query
-from tests.integration.answers import OTHER_BALANCE, begin, delivery, row, rows, success
+from tests.integration.answers import OTHER_BALANCE, begin, delivery, row, rows, state, success
+from tests.integration.at_once import at_once
 from worker import callbacks
 from worker.house import House
 from worker.receipts import Receipts
@@ -24,16 +23,6 @@ SPOOL = "0123456789abcdef" * 2
 
 class Died(BaseException):
     """The end of a process, as far as its transaction can tell."""
-
-
-@pytest.fixture
-def attempt_id(house: House, query_id: UUID) -> UUID:
-    return begin(house, query_id)
-
-
-@pytest.fixture
-def store(broker_url: str) -> redis.Redis:
-    return redis.Redis.from_url(broker_url)
 
 
 def keep(house: House, attempt_id: UUID, payload: bytes = success()) -> int:
@@ -52,10 +41,6 @@ def age(house: House, callback_id: int, seconds: int = 11) -> None:
 
 def numbered(house: House, attempt_id: UUID, number: int, payload: bytes = success()) -> dict[str, Any]:
     return {**delivery(house, attempt_id, payload), "number": number}
-
-
-def state(house: House) -> str:
-    return str(row(house, "SELECT state FROM balance_queries")["state"])
 
 
 def test_the_spool_is_told_which_numbers_are_recorded(
@@ -138,14 +123,8 @@ def test_nothing_but_a_spool_gets_receipts(
 
 def test_two_batches_with_the_same_callbacks_do_not_wait_for_each_other_in_a_circle(house: House) -> None:
     messages = [delivery(house, uuid4(), b"%d" % number) for number in range(40)]
-    start = threading.Barrier(4)
-
-    def record(given: list[Any]) -> None:
-        start.wait()
-        callbacks.record(house, given)
-
-    with ThreadPoolExecutor(4) as workers:
-        list(workers.map(record, [messages, messages[::-1], messages[::2] + messages[1::2], messages]))
+    batches = [messages, messages[::-1], messages[::2] + messages[1::2], messages]
+    at_once(lambda given: callbacks.record(house, given), batches)
     assert row(house, "SELECT count(*) AS n, min(deliveries) AS d FROM callbacks") == {"n": 40, "d": 4}
     assert row(house, "SELECT count(*) AS n FROM callbacks WHERE disposition IS NULL") == {"n": 0}
 

@@ -11,14 +11,18 @@ from mpesa_balance.errors import NotFound, RequestRefused
 from mpesa_balance.inbox import Disposition
 from mpesa_balance.sealing import new_key, parse_sealer
 from tests.conftest import open_query
-from tests.integration.answers import OTHER_BALANCE, begin, delivery, failure, record, row, rows, success
+from tests.integration.answers import (
+    OTHER_BALANCE,
+    delivery,
+    failure,
+    record,
+    row,
+    rows,
+    state,
+    success,
+)
 from worker import callbacks
 from worker.house import House
-
-
-@pytest.fixture
-def attempt_id(house: House, query_id: UUID) -> UUID:
-    return begin(house, query_id)
 
 
 def replay(house: House, callback_id: int, by: str = "jane") -> tuple[Disposition, str | None]:
@@ -91,7 +95,7 @@ def test_what_matched_nothing_is_applied_once_its_attempt_is_back(house: House) 
         query_id,
     )
     assert replay(house, only_callback(house))[0] is Disposition.APPLIED
-    assert row(house, "SELECT state FROM balance_queries") == {"state": "completed"}
+    assert state(house) == "completed"
 
 
 def test_a_conflict_stays_one_and_nobody_is_told_twice(house: House, attempt_id: UUID) -> None:
@@ -106,7 +110,7 @@ def test_a_replay_asks_nothing_of_daraja(house: House, attempt_id: UUID) -> None
     """A failure that would be tried again when it comes is history when it is replayed."""
     record_with_a_key_that_is_gone(house, attempt_id, failure("17"))
     replay(house, only_callback(house))
-    assert row(house, "SELECT state FROM balance_queries") == {"state": "failed"}
+    assert state(house) == "failed"
 
 
 def test_who_replayed_and_what_became_of_it_is_on_record(house: House, attempt_id: UUID) -> None:

@@ -18,6 +18,7 @@ from mpesa_balance.sealed_columns import SEALED, census, others
 from mpesa_balance.sealing import new_key, parse_sealer
 from tests.conftest import SHORTCODE, Bell, entry_of, open_query
 from tests.integration.answers import begin, record, row, rows, success
+from tests.integration.at_once import at_once
 from tests.integration.rotating import (
     CALLBACKS,
     QUARANTINE,
@@ -237,14 +238,7 @@ def test_two_rotations_at_once_do_the_work_once(
     house: House, rotating: Database, rotated: Database
 ) -> None:
     fill(house, balances=6)
-    together = threading.Barrier(2)
-
-    def run(_: int) -> int:
-        together.wait()
-        return reseal(rotating, CALLBACKS, batch=1).rows
-
-    with ThreadPoolExecutor(2) as both:
-        assert sum(both.map(run, range(2))) == 6
+    assert sum(at_once(lambda _: reseal(rotating, CALLBACKS, batch=1).rows, range(2))) == 6
     assert left(rotating)["test"] > 0
     rotate(rotating)
     assert open_all(rotated) == 6
@@ -285,6 +279,8 @@ def test_under_load_nothing_ever_fails_to_open(
             assert all(not one.broken for one in rotate(rotating, batch=5).values())
         over.set()
         assert [one.result() for one in running] == [None] * len(work)
+    for one in houses:
+        one.database.close()
     rotate(rotating)
     assert left(rotating) == {}
     assert open_all(rotated) >= 10 + 3 + 3

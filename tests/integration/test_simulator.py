@@ -22,11 +22,10 @@ def simulator() -> Iterator[Desk]:
 
 
 @pytest.fixture
-def desk(simulator: Desk) -> Iterator[Desk]:
-    yield simulator
+def desk(desk: Desk) -> Iterator[Desk]:
+    yield desk
     # Every wrong password counts, in whichever test it was sent.
-    simulator.trigger("initiator/unlock")
-    simulator.begin_anew()
+    desk.trigger("initiator/unlock")
 
 
 def test_a_query_is_acknowledged_and_its_balances_come_by_callback(desk: Desk) -> None:

@@ -22,12 +22,6 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield desk
 
 
-@pytest.fixture
-def desk(simulator: Desk) -> Iterator[Desk]:
-    yield simulator
-    simulator.begin_anew()
-
-
 def played(desk: Desk) -> list[str]:
     """The scenarios that were played so far."""
     return [entry["scenario"] for entry in desk.entries("answer")]

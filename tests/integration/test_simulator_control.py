@@ -25,12 +25,6 @@ def simulator() -> Iterator[Desk]:
         yield desk
 
 
-@pytest.fixture
-def desk(simulator: Desk) -> Iterator[Desk]:
-    yield simulator
-    simulator.begin_anew()
-
-
 def error(desk: Desk) -> str | None:
     """The error that a query with nothing wrong about it gets, if one."""
     code: str | None = desk.ask("600000").json().get("errorCode")

@@ -52,12 +52,6 @@ def simulator() -> Iterator[Desk]:
         yield desk
 
 
-@pytest.fixture
-def desk(simulator: Desk) -> Iterator[Desk]:
-    yield simulator
-    simulator.begin_anew()
-
-
 def named(scenario: Scenario) -> str:
     return scenario.name
 

@@ -21,12 +21,6 @@ def simulator() -> Iterator[Desk]:
         yield desk
 
 
-@pytest.fixture
-def desk(simulator: Desk) -> Iterator[Desk]:
-    yield simulator
-    simulator.begin_anew()
-
-
 def test_a_query_is_followed_from_its_receipt_to_its_callback(desk: Desk) -> None:
     acknowledgement = desk.ask("600000").json()
     desk.settled()

@@ -41,12 +41,6 @@ def simulator() -> Iterator[Desk]:
         yield desk
 
 
-@pytest.fixture
-def desk(simulator: Desk) -> Iterator[Desk]:
-    yield simulator
-    simulator.begin_anew()
-
-
 def told(heard: Heard, acknowledgement: dict[str, Any]) -> str:
     """What a callback says, in a word or two."""
     if heard.kind == "timeout":

@@ -3,35 +3,14 @@
 import os
 import shutil
 import sqlite3
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import SpoolUnavailable
-from webhooks.spool import Spool, SpoolReader, age_seconds
+from tests.integration.spooled import delivery, payloads_in
+from webhooks.spool import Spool, age_seconds
 from webhooks.spool_directory import SpoolDirectory
-
-
-def delivery(payload: bytes = b"sealed", age: int = 0) -> Delivery:
-    return Delivery(
-        attempt_id=uuid4(),
-        kind="result",
-        digest=os.urandom(32),
-        payload=payload,
-        address="127.0.0.1",
-        received_at=datetime.now(UTC) - timedelta(seconds=age),
-    )
-
-
-def content(path: Path) -> list[bytes]:
-    reader = SpoolReader(path)
-    try:
-        return [one.delivery.payload for one in reader.after(0, 1000)]
-    finally:
-        reader.close()
 
 
 def test_what_was_written_is_there_in_its_order_when_it_is_opened_again(tmp_path: Path) -> None:
@@ -66,7 +45,7 @@ def test_new_and_recorded_ones_share_a_commit(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "0.sqlite")
     spool.write([delivery(b"1"), delivery(b"2")])
     spool.write([delivery(b"3")], [1])
-    assert content(spool.path) == [b"2", b"3"]
+    assert payloads_in(spool.path) == [b"2", b"3"]
 
 
 def test_only_its_owner_can_look_at_it(tmp_path: Path) -> None:
@@ -97,7 +76,7 @@ def test_a_torn_end_costs_what_was_not_answered_and_nothing_before_it(tmp_path: 
         shutil.copy(tmp_path / "0.sqlite", torn / "0.sqlite")
         (torn / "0.sqlite-wal").write_bytes(journal[:kept])
         left = Spool(torn / "0.sqlite")
-        found = content(left.path)
+        found = payloads_in(left.path)
         left.close()
         assert found == bodies[: len(found)]
         seen.add(len(found))
@@ -112,17 +91,17 @@ def test_a_full_disk_is_said_and_what_was_kept_before_stays(tmp_path: Path) -> N
     spool._writer.execute("PRAGMA max_page_count = 4")
     with pytest.raises(SpoolUnavailable, match="has room"):
         spool.write([delivery(b"x" * 100_000)])
-    assert (content(spool.path), spool.depth) == ([b"kept"], 1)
+    assert (payloads_in(spool.path), spool.depth) == ([b"kept"], 1)
     spool._writer.execute("PRAGMA max_page_count = 1000000")
     spool.write([delivery(b"again")])
-    assert content(spool.path) == [b"kept", b"again"]
+    assert payloads_in(spool.path) == [b"kept", b"again"]
 
 
 def test_a_file_that_is_no_spool_is_kept_aside_and_a_new_one_begun(tmp_path: Path) -> None:
     (tmp_path / "0.sqlite").write_bytes(b"no database at all" * 100)
     spool = SpoolDirectory(tmp_path).claim()
     spool.write([delivery(b"new")])
-    assert content(spool.path) == [b"new"]
+    assert payloads_in(spool.path) == [b"new"]
     (aside,) = tmp_path.glob("*unreadable*")
     assert aside.read_bytes().startswith(b"no database at all")
 
@@ -140,7 +119,7 @@ def test_each_process_has_a_spool_of_its_own_and_takes_over_one_that_is_left(tmp
     first.write([delivery(b"left")])
     first.close()
     one.release()
-    assert content(next_one.claim().path) == [b"left"]
+    assert payloads_in(next_one.claim().path) == [b"left"]
 
 
 def test_what_is_left_behind_is_found_and_what_is_held_is_not(tmp_path: Path) -> None:
@@ -153,7 +132,7 @@ def test_what_is_left_behind_is_found_and_what_is_held_is_not(tmp_path: Path) ->
         assert none == []
     ended.release()
     with mine.left_behind() as (found,):
-        assert content(found.path) == [b"left"]
+        assert payloads_in(found.path) == [b"left"]
         # Nobody else takes it over meanwhile.
         with SpoolDirectory(tmp_path).left_behind() as none:
             assert none == []
@@ -166,9 +145,9 @@ def test_what_the_disk_has_damaged_stays_and_holds_up_no_other(tmp_path: Path) -
         spool._writer.execute("UPDATE deliveries SET message = ? WHERE number = ?", (damaged, number))
     spool._writer.execute("UPDATE deliveries SET message = CAST(message AS TEXT)")
     assert [one.number for one in spool.reader().after(0, 1)] == [3]
-    assert content(spool.path) == [b"\x02", b"\x04"]
+    assert payloads_in(spool.path) == [b"\x02", b"\x04"]
     spool.write([], [3, 5])
-    assert (content(spool.path), spool.depth) == ([], 3)
+    assert (payloads_in(spool.path), spool.depth) == ([], 3)
 
 
 def test_a_spool_that_cannot_be_opened_is_not_held_and_holds_up_no_other(tmp_path: Path) -> None:
@@ -185,12 +164,12 @@ def test_a_spool_that_cannot_be_opened_is_not_held_and_holds_up_no_other(tmp_pat
     ended.claim().write([delivery(b"other")])
     ended.release()
     with mine.left_behind() as (found,):
-        assert content(found.path) == [b"other"]
+        assert payloads_in(found.path) == [b"other"]
         found.write([], [1])
     (tmp_path / "0.sqlite").rmdir()
     (tmp_path / "away").rename(tmp_path / "0.sqlite")
     with mine.left_behind() as (found,):
-        assert content(found.path) == [b"left"]
+        assert payloads_in(found.path) == [b"left"]
 
 
 def test_the_age_of_the_oldest_is_known(tmp_path: Path) -> None:

@@ -17,17 +17,13 @@ from ops.simulator.keys import KeyPair
 from tests import samples
 from tests.conftest import Postgres, entry_of, open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
-from tests.integration.answers import begin, first_in_line, record, row, rows, success
+from tests.integration.answers import begin, first_in_line, record, row, rows, state, success
 from worker.house import House
 from worker.submission import submit
 
 INVALID_TOKEN = json_reply({"errorCode": "404.001.03", "errorMessage": "Invalid Access Token"}, 404)
 SPIKE_ARREST = json_reply({"errorCode": "500.003.02", "errorMessage": "Spike Arrest Violation"}, 500)
 REFUSED = json_reply({"errorCode": "400.002.02", "errorMessage": "Bad Request - Invalid Remarks"}, 400)
-
-
-def state(house: House) -> str:
-    return str(row(house, "SELECT state FROM balance_queries")["state"])
 
 
 def attempt_states(house: House) -> list[str]:

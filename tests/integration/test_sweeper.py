@@ -8,7 +8,7 @@ import pytest
 
 from mpesa_balance import breaker
 from tests.conftest import Bell, open_query
-from tests.integration.answers import row, rows
+from tests.integration.answers import row, rows, state
 from worker.house import House
 from worker.sweeper import sweep
 
@@ -60,7 +60,7 @@ def test_what_nobody_answered_before_its_deadline_is_timed_out(
 
 def test_what_has_time_left_is_left_alone(house: House, query_id: UUID) -> None:
     sweep(house)
-    assert row(house, "SELECT state FROM balance_queries") == {"state": "pending"}
+    assert state(house) == "pending"
 
 
 def test_many_sweepers_at_once_time_out_each_query_once(house: House) -> None:

@@ -1,6 +1,7 @@
 """Access tokens: shared, sealed, minted by one at a time and before they end."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from mpesa_balance import apps
 from mpesa_balance.apps import App
 from mpesa_balance.errors import BrokerUnavailable
 from tests.fakes import FakeDaraja, Reply
+from tests.integration.at_once import at_once
 from worker.house import House, build
 from worker.tokens import Tokens
 
@@ -21,32 +23,29 @@ def app(house: House) -> App:
         return apps.named(connection, house.database.sealer, "app")
 
 
-@pytest.fixture
-def store(house: House, broker_url: str) -> redis.Redis:
-    return redis.Redis.from_url(broker_url)
-
-
-def another_worker(house: House) -> Tokens:
-    return build(house.settings, house.bells).tokens
+def elsewhere(house: House, use: Callable[[Tokens], str]) -> str:
+    """What another worker does with its tokens."""
+    other = build(house.settings, house.bells)
+    with closing(other.database):
+        return use(other.tokens)
 
 
 def test_one_token_serves_every_worker(house: House, app: App, daraja: FakeDaraja) -> None:
-    assert house.tokens.current(app) == another_worker(house).current(app) == "token-1"
+    assert house.tokens.current(app) == "token-1"
+    assert elsewhere(house, lambda tokens: tokens.current(app)) == "token-1"
     assert daraja.minted == 1
 
 
 def test_many_workers_without_a_token_mint_one(house: House, app: App, daraja: FakeDaraja) -> None:
-    with ThreadPoolExecutor(8) as workers:
-        tokens = set(workers.map(lambda _: another_worker(house).current(app), range(8)))
-    assert tokens == {"token-1"}
+    found = at_once(lambda _: elsewhere(house, lambda tokens: tokens.current(app)), range(8))
+    assert set(found) == {"token-1"}
     assert daraja.minted == 1
 
 
 def test_many_workers_whose_token_was_refused_mint_one(house: House, app: App, daraja: FakeDaraja) -> None:
     refused = house.tokens.current(app)
-    with ThreadPoolExecutor(8) as workers:
-        tokens = set(workers.map(lambda _: another_worker(house).replace(app, refused), range(8)))
-    assert tokens == {"token-2"}
+    found = at_once(lambda _: elsewhere(house, lambda tokens: tokens.replace(app, refused)), range(8))
+    assert set(found) == {"token-2"}
     assert daraja.minted == 2
 
 

@@ -4,37 +4,22 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from flask import Flask
 
-from mpesa_balance import logs
-from mpesa_balance.addresses import AddressPolicy
 from mpesa_balance.callback_urls import CallbackSigner
-from mpesa_balance.sealing import Sealer
-from mpesa_balance.settings import BrokerSettings, CallbackSettings, WebhookSettings
+from mpesa_balance.settings import WebhookSettings
 from ops.stack.programs import CHECKOUT
 from webhooks.app import create_app
 
 
 @pytest.fixture
-def app(
-    broker_url: str, sealer: Sealer, signer: CallbackSigner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Flask:
-    settings = WebhookSettings(
-        broker=BrokerSettings(broker_url=broker_url),
-        callbacks=CallbackSettings(sealer=sealer, signer=signer),
-        spool_directory=tmp_path / "spool",
-        trusted_hops=0,
-        address_policy=AddressPolicy.OFF,
-        unknown_per_minute=1,
-        log_level="INFO",
-    )
-    # The log of this process is pytest's.
-    monkeypatch.setattr(logs, "configure", lambda _: None)
-    return create_app(settings)
+def app(webhook_settings: WebhookSettings) -> Flask:
+    return create_app(replace(webhook_settings, unknown_per_minute=1))
 
 
 def test_a_view_that_fails_tells_the_log_why_and_no_token(

@@ -1,7 +1,5 @@
 """The webhook tier under its real server, as a test starts it and looks into it."""
 
-import base64
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import redis
 import requests
@@ -20,8 +18,12 @@ from mpesa_balance.errors import SpoolUnavailable
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
 from ops.stack.ports import free_port
 from ops.stack.programs import webhooks_command
-from tests.fakes import eventually
+from tests.fakes import deliver, eventually
+from tests.integration import queued
 from webhooks.spool import Spooled, SpoolReader
+
+ACCEPTED = {"ResultCode": 0, "ResultDesc": "Accepted"}
+BODY = b'{"Result": {"ResultCode": 1}}'
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Webhooks:
 
     def messages(self) -> list[dict[str, Any]]:
         """What stands in the callbacks queue, oldest first."""
-        return [json.loads(raw) for raw in reversed(self.queue.lrange("mpesa-callbacks", 0, -1))]
+        return queued.messages(self.queue)
 
     def spooled(self) -> list[Spooled]:
         """What is in the spool: whatever was answered with 200 and has no receipt."""
@@ -60,8 +62,7 @@ class Webhooks:
 
     def receipts(self) -> str:
         """Where this process looks for receipts, as its first message says."""
-        body = base64.b64decode(eventually(self.messages)[0]["body"])
-        return f"mpesa-receipts:{json.loads(body)[1]['spool']}"
+        return f"mpesa-receipts:{queued.arguments(eventually(self.messages)[0])['spool']}"
 
     def give_receipts(self) -> None:
         """What a worker does, so that nothing is published again."""
@@ -103,6 +104,11 @@ def running(
     finally:
         process.terminate()
         process.wait()
+
+
+def answered(webhooks: Webhooks, body: bytes = BODY) -> requests.Response:
+    """What the tier says to a callback for an attempt of its own."""
+    return deliver(webhooks.address(uuid4()), body)
 
 
 def is_live(url: str) -> bool:

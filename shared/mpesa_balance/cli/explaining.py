@@ -33,11 +33,10 @@ def explain(code: str | None, markdown: bool, json_output: bool) -> None:
         )
     if markdown:
         click.echo(page(found), nl=False)
-    elif json_output:
-        output.write_json([_document(row) for row in found])
-    else:
-        columns = ("Code", "Where", "Meaning", "What the system does", "What to do")
-        output.write_table(columns, [tuple(_document(row).values()) for row in found])
+        return
+    documents = [_document(row) for row in found]
+    columns = ("Code", "Where", "Meaning", "What the system does", "What to do")
+    output.write_list(columns, [tuple(one.values()) for one in documents], documents, json_output)
 
 
 def page(rows: list[Code]) -> str:

@@ -1,7 +1,7 @@
 """How the command shows things: tables for people, JSON for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
@@ -24,6 +24,21 @@ def report(sentence: str, document: Any, json_output: bool) -> None:
         write_json(document)
     else:
         click.echo(sentence)
+
+
+def write_list(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], documents: Sequence[Any], json_output: bool
+) -> None:
+    """What was found: a table for people, the documents for programs."""
+    if json_output:
+        write_json(documents)
+    else:
+        write_table(columns, rows)
+
+
+def fields(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The rows of a table that shows one document."""
+    return [(name, "" if value is None else str(value)) for name, value in document.items()]
 
 
 def write_json(document: Any) -> None:

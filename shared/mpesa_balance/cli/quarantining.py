@@ -22,11 +22,9 @@ def list_tasks(json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         found = quarantine.every(connection, database.sealer)
-    if json_output:
-        output.write_json([_document(one) for one in found])
-        return
     rows = [(str(one.id), one.task, output.moment(one.quarantined_at), one.reason) for one in found]
-    output.write_table(("Task", "Name", "Since", "Reason"), rows)
+    documents = [_document(one) for one in found]
+    output.write_list(("Task", "Name", "Since", "Reason"), rows, documents, json_output)
 
 
 @quarantine_group.command("drop")
@@ -40,10 +38,8 @@ def drop_task(task_id: UUID, json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         dropped = quarantine.release(connection, database.sealer, task_id)
-    if json_output:
-        output.write_json(_document(dropped) | {"message": dropped.message})
-    else:
-        click.echo(f"Dropped {dropped.task} {dropped.id}: {dropped.message}")
+    sentence = f"Dropped {dropped.task} {dropped.id}: {dropped.message}"
+    output.report(sentence, _document(dropped) | {"message": dropped.message}, json_output)
 
 
 def _document(one: Quarantined) -> dict[str, Any]:

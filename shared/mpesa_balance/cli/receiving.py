@@ -42,11 +42,8 @@ def list_callbacks(
     selections = () if everything else only or INBOX
     with stores.database().transaction() as connection:
         found = received.listed(connection, selections, shortcode, limit)
-    if json_output:
-        output.write_json([one.document() for one in found])
-        return
     columns = ("Number", "Recorded", "Shortcode", "Kind", "What became of it", "Reason", "From")
-    output.write_table(columns, [_row(one) for one in found])
+    output.write_list(columns, [_row(one) for one in found], [one.document() for one in found], json_output)
 
 
 @callbacks_group.command("show")
@@ -66,7 +63,7 @@ def show_callback(number: int, payload: bool, json_output: bool) -> None:
     if json_output:
         output.write_json(one.document() | {"replays": replays})
         return
-    rows = [(name, "" if value is None else str(value)) for name, value in one.document().items()]
+    rows = output.fields(one.document())
     rows += [(f"replayed by {entry['by']}", f"{entry['at']}: {entry['disposition']}") for entry in replays]
     output.write_table(("", f"Callback {number}"), rows)
 
@@ -96,11 +93,8 @@ def replay_callbacks(numbers: tuple[int, ...], only: tuple[str, ...], by: str, j
         if only:
             numbers = tuple(one.id for one in received.listed(connection, only, limit=10_000))
     done = [_replayed(database, number, by) for number in numbers]
-    if json_output:
-        output.write_json(done)
-    else:
-        rows = [(str(one["id"]), str(one["disposition"]), str(one["reason"] or "")) for one in done]
-        output.write_table(("Number", "What became of it", "Reason"), rows)
+    rows = [(str(one["id"]), str(one["disposition"]), str(one["reason"] or "")) for one in done]
+    output.write_list(("Number", "What became of it", "Reason"), rows, done, json_output)
     if any(one["disposition"] != Disposition.APPLIED for one in done):
         click.get_current_context().exit(EXIT_NOT_APPLIED)
 

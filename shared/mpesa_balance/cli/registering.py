@@ -72,12 +72,9 @@ def list_apps(json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         found = apps.every(connection, database.sealer)
-    rows = [_app_document(app) for app in found]
-    if json_output:
-        output.write_json(rows)
-    else:
-        columns = ("Name", "Environment", "Base URL", "Requests per second")
-        output.write_table(columns, [tuple(row.values()) for row in rows])
+    documents = [_app_document(app) for app in found]
+    columns = ("Name", "Environment", "Base URL", "Requests per second")
+    output.write_list(columns, [tuple(one.values()) for one in documents], documents, json_output)
 
 
 @click.group("shortcodes")
@@ -138,9 +135,6 @@ def list_shortcodes(json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         found = shortcodes.every(connection, database.sealer)
-    if json_output:
-        output.write_json([_document(entry) for entry in found])
-        return
     rows = [
         (
             entry.shortcode,
@@ -153,7 +147,7 @@ def list_shortcodes(json_output: bool) -> None:
         for entry in found
     ]
     columns = ("Shortcode", "Type", "App", "Initiator", "Password", "Suspended because")
-    output.write_table(columns, rows)
+    output.write_list(columns, rows, [_document(entry) for entry in found], json_output)
 
 
 @shortcodes_group.command("show")
@@ -164,11 +158,11 @@ def show_shortcode(shortcode: str, json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         entry = shortcodes.named(connection, database.sealer, shortcode)
+    document = _document(entry)
     if json_output:
-        output.write_json(_document(entry))
+        output.write_json(document)
     else:
-        rows = [(name, "" if value is None else str(value)) for name, value in _document(entry).items()]
-        output.write_table(("", shortcode), rows)
+        output.write_table(("", shortcode), output.fields(document))
 
 
 @shortcodes_group.command("suspend")
