@@ -4,10 +4,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import hypothesis
@@ -21,6 +22,7 @@ from mpesa_balance.apps import App
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
+from mpesa_balance.errors import BrokerUnavailable
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, new_key, parse_key, parse_sealer
 from mpesa_balance.settings import (
@@ -211,12 +213,21 @@ class Bell(Bells):
     def __init__(self) -> None:
         self.rung: list[UUID] = []
         self.judged: list[int] = []
+        #: What callers' tasks were told, with the task and its queue before it.
+        self.told: list[tuple[str, str, dict[str, Any]]] = []
+        #: Queues that the broker takes nothing for.
+        self.refused: set[str] = set()
 
     def submit(self, query_id: UUID) -> None:
         self.rung.append(query_id)
 
     def judge(self, callback_id: int) -> None:
         self.judged.append(callback_id)
+
+    def tell(self, task: str, queue: str, event: Mapping[str, Any]) -> None:
+        if queue in self.refused:
+            raise BrokerUnavailable("refused")
+        self.told.append((task, queue, dict(event)))
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
-"""The bells: messages that tell a worker that something waits in Postgres. Losing one is harmless."""
+"""The bells: messages that say that something is in Postgres. What is lost is rung or sent again."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from mpesa_balance import contract
+from mpesa_balance.errors import BrokerUnavailable
 from mpesa_balance.inbox import RING_AGAIN_AFTER
 
 logger = logging.getLogger(__name__)
@@ -23,6 +26,23 @@ class Bells:
         """A callback waits for its judgement."""
         # By then the sweeper has rung again.
         self._ring(contract.JUDGE_CALLBACK, expires=RING_AGAIN_AFTER, callback_id=callback_id)
+
+    def tell(self, task: str, queue: str, event: Mapping[str, Any]) -> None:
+        """Send a caller's own task an event. Raises BrokerUnavailable: nobody rings for that again soon."""
+        from worker.app import app
+
+        try:
+            app.send_task(
+                task,
+                kwargs={"event": dict(event)},
+                queue=Queue(queue, Exchange(queue, type="direct"), routing_key=queue),  # type: ignore[arg-type]
+                # Theirs to declare; the message goes to it by its name.
+                declare=(),
+                # What Flower and logs show of it.
+                kwargsrepr=f"<event {event['event_id']} of request {event['request_id']}>",
+            )
+        except OperationalError as error:
+            raise BrokerUnavailable(f"the broker cannot be used now: {error}") from error
 
     def _ring(self, task: str, expires: int | None = None, **subject: Any) -> None:
         from worker.app import app

@@ -8,6 +8,7 @@ from mpesa_balance import inbox, judgement
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import Unavailable
+from worker import replying
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | Non
     crash_at(CrashPoint.JUDGEMENT_NOT_BEGUN)
     for callback_id in new:
         _judge(house, callback_id)
+    replying.send_due(house)
 
 
 def judge_again(house: House, callback_id: int) -> None:
@@ -33,6 +35,7 @@ def judge_again(house: House, callback_id: int) -> None:
         is_ours = inbox.take_up(connection, callback_id)
     if is_ours:
         _judge(house, callback_id)
+        replying.send_due(house)
 
 
 def _judge(house: House, callback_id: int) -> None:

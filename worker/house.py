@@ -18,12 +18,13 @@ from worker.tokens import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Settings, Postgres, Daraja, tokens, receipts, and the bells that call workers."""
+    """Settings, Postgres, Redis, Daraja, tokens, receipts, and the bells that call workers."""
 
     settings: WorkerSettings
     database: Database
     daraja: Daraja
     tokens: Tokens
+    store: redis.Redis
     receipts: Receipts
     bells: Bells
 
@@ -46,6 +47,7 @@ def build(settings: WorkerSettings, bells: Bells) -> House:
         database=database,
         daraja=daraja,
         tokens=tokens,
+        store=store,
         receipts=Receipts(store),
         bells=bells,
     )

@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from mpesa_balance import balance_requests, contract, replies, shortcodes
-from mpesa_balance.balance_requests import Answer, AnsweredBy
+from mpesa_balance.answers import AnsweredBy
+from mpesa_balance.balance_requests import Answer
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
+from worker import replying
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ def open_request(
         if answer.answered_by is AnsweredBy.OPENED:
             crash_at(CrashPoint.REQUEST_NOT_RUNG)
             house.bells.submit(answer.query_id)
+        else:
+            replying.send_due(house)
 
 
 def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: RequestRefused) -> None:
@@ -85,3 +89,4 @@ def _refuse(
             replies.add_for_request(connection, request_id)
     if is_new:
         logger.warning("request %s refused: %s", request_id, refused)
+        replying.send_due(house)

@@ -5,6 +5,7 @@ from typing import Final
 
 from mpesa_balance import inbox, line, outbox, passwords, queries
 from mpesa_balance.crash_points import CrashPoint, crash_at
+from worker import replying
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def sweep(house: House) -> None:
         unfinished = inbox.ring_unfinished(connection)
     for callback_id in unfinished:
         house.bells.judge(callback_id)
+    replying.send_due(house)
     with house.database.transaction() as connection:
         passwords.tell_of_old_passwords(connection)
     with house.database.transaction() as connection:

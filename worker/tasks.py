@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from mpesa_balance import contract
 from mpesa_balance.database import DATABASE_FAULTS
 from mpesa_balance.errors import SchemaOutdated, Unavailable
-from worker import callbacks, clock, intake, setting_aside, submission, sweeper
+from worker import callbacks, clock, intake, lookups, setting_aside, submission, sweeper
 from worker.app import app
 from worker.house import house
 
@@ -38,6 +38,12 @@ REPEATED: Final[dict[str, Any]] = {"max_retries": 0, "retry_on_worker_lost": Fal
 def request_balance(self: "Task[Any, Any]", /, *unnamed: Any, **ask: Any) -> None:
     """Open a query for what was asked, or record why it cannot be done."""
     intake.open_request(house(), str(self.request.id), ask, unnamed)
+
+
+@app.task(name=contract.GET_BALANCE, **REPEATED)
+def get_balance(*, request_id: str, channel: str, requested_by: str | None = None) -> None:
+    """Tell a caller how a request stands; it asks again where it hears nothing."""
+    lookups.answer(house(), request_id, channel, requested_by)
 
 
 @app.task(name=contract.SUBMIT_QUERY, **PATIENT)

@@ -2,21 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from mpesa_balance.answers import AnsweredBy
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Connection
-
-
-class AnsweredBy(StrEnum):
-    """What answers a request."""
-
-    OPENED = "opened"  #: a query of its own
-    JOINED = "joined"  #: the query of its shortcode that is in flight
-    REUSED = "reused"  #: a balance that is as young as the caller wants it
-    TOO_SOON = "too_soon"  #: the balance at hand: the minimum interval is not over
 
 
 @dataclass(frozen=True, slots=True)

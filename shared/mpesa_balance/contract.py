@@ -188,7 +188,7 @@ def _check_reply_to(value: object) -> str | None:
         if problem := _check_label(f"the {name} in reply_to", text):
             return problem
     if value["queue"].startswith(_OURS):
-        return "the queue in reply_to must be one that your own workers watch: this name is ours or Celery's"
+        return "the queue in reply_to must be one that your own workers watch: this name is taken"
     return None
 
 

@@ -32,6 +32,7 @@ class CrashPoint(StrEnum):
     JUDGEMENT_NOT_BEGUN = "judgement-not-begun"
     JUDGEMENT_NOT_COMMITTED = "judgement-not-committed"
     JUDGEMENT_NOT_TOLD = "judgement-not-told"
+    REPLIES_NOT_COMMITTED = "replies-not-committed"
     RECEIPT_NOT_APPLIED = "receipt-not-applied"
     TIMEOUTS_NOT_COMMITTED = "timeouts-not-committed"
     BELLS_NOT_RUNG = "bells-not-rung"

@@ -9,6 +9,9 @@ MpesaBalanceError
 │   └── SpoolUnavailable         the disk of the webhook tier
 ├── RequestRefused           what a caller asked cannot be done: say everything that is wrong with it
 │   └── NotFound                 the thing that was named is not there
+├── NoBalance                a request ended without a balance: its text says why and what to do
+│   └── AccountMissing           there is a balance, and the account that was named is not in it
+├── NoAnswerYet              the time to wait is over: the request goes on, and can be looked at later
 ├── CallbackRejected         the sender of a callback is refused
 ├── CallbackUnreadable       a callback of ours whose bytes cannot be read: keep it, move nothing
 ├── SealBroken               bytes that were not sealed by us, or not for this place
@@ -66,6 +69,18 @@ class NotFound(RequestRefused):
 
     def __init__(self, what: str) -> None:
         super().__init__([what])
+
+
+class NoBalance(MpesaBalanceError):
+    """A request ended without a balance: it was refused, failed or timed out."""
+
+
+class AccountMissing(NoBalance):
+    """The shortcode has no account of the name that was given."""
+
+
+class NoAnswerYet(MpesaBalanceError):
+    """Nobody has answered within the time that the caller gives; asking for the answer again is right."""
 
 
 class CallbackRejected(MpesaBalanceError):

@@ -37,7 +37,10 @@ def add_for_request(connection: Connection, request_id: UUID) -> None:
 
 
 def take(connection: Connection, limit: int = 100) -> list[Reply]:
-    """Replies that are due, locked until this transaction ends; send them in it, then `sent` them."""
+    """Replies that are due, locked until this transaction ends; send them in it, then `sent` them.
+
+    New ones come first: those that were put off must not hold them up.
+    """
     return [Reply(**row) for row in connection.execute(_TAKE, {"limit": limit})]
 
 
@@ -46,9 +49,9 @@ def sent(connection: Connection, reply_ids: Sequence[UUID]) -> None:
     connection.execute(_SENT, {"ids": list(reply_ids)})
 
 
-def put_off(connection: Connection, reply_ids: Sequence[UUID]) -> None:
-    """The broker took none of these; later it may."""
-    connection.execute(_PUT_OFF, {"ids": list(reply_ids), "backoff": list(_BACKOFF)})
+def put_off(connection: Connection, reply_id: UUID) -> None:
+    """The broker did not take this one; later it may."""
+    connection.execute(_PUT_OFF, {"id": reply_id, "backoff": list(_BACKOFF)})
 
 
 _ADD_FOR_QUERIES: Final = """
@@ -71,7 +74,7 @@ _TAKE: Final = """
     SELECT p.id, p.request_id, p.state, r.reply_task AS task, r.reply_queue AS queue, r.include_accounts
     FROM replies p JOIN balance_requests r ON r.id = p.request_id
     WHERE p.sent_at IS NULL AND p.next_attempt_at <= now()
-    ORDER BY p.next_attempt_at LIMIT %(limit)s FOR UPDATE OF p SKIP LOCKED
+    ORDER BY p.attempts, p.next_attempt_at LIMIT %(limit)s FOR UPDATE OF p SKIP LOCKED
 """
 
 _SENT: Final = "UPDATE replies SET sent_at = now(), attempts = attempts + 1 WHERE id = ANY(%(ids)s)"
@@ -80,5 +83,5 @@ _PUT_OFF: Final = """
     UPDATE replies SET attempts = attempts + 1, next_attempt_at = now() + make_interval(
         secs => (%(backoff)s::int[])[least(attempts + 1, cardinality(%(backoff)s::int[]))]
     )
-    WHERE id = ANY(%(ids)s)
+    WHERE id = %(id)s
 """

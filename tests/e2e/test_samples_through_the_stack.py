@@ -14,10 +14,10 @@ from uuid import UUID
 import pytest
 
 from mpesa_balance import BalanceClient, apps, history, shortcodes
+from mpesa_balance.answers import BalanceAnswer
 from mpesa_balance.apps import App
 from mpesa_balance.balances import Account
 from mpesa_balance.database import Database
-from mpesa_balance.history import Standing
 from mpesa_balance.sealing import parse_sealer
 from mpesa_balance.settings import DatabaseSettings
 from tests import samples
@@ -83,7 +83,7 @@ class Walked:
         with self.database.transaction() as connection:
             return connection.execute(statement, {"shortcode": number(name)}).fetchone()
 
-    def standing(self, name: str) -> Standing:
+    def standing(self, name: str) -> BalanceAnswer:
         """The query that was put to Daraja first; a retry of it is another query."""
         first = "SELECT id FROM balance_queries WHERE shortcode = %(shortcode)s AND retry_of IS NULL"
         found = self.row(first, name)

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from mpesa_balance import breaker, history
+from mpesa_balance.answers import BalanceAnswer
 from mpesa_balance.contract import request_id_for
-from mpesa_balance.history import Standing
 from tests.conftest import SHORTCODE, Bell
 from tests.fakes import eventually
 from tests.integration.answers import BALANCE, begin, failure, record, row, rows, success
@@ -26,7 +26,7 @@ def patient(house: House) -> House:
     return replace(house, settings=replace(house.settings, minimum_interval=300))
 
 
-def ask(house: House, **message: Any) -> Standing:
+def ask(house: House, **message: Any) -> BalanceAnswer:
     """Ask, and how the request stands then."""
     request_id = uuid4()
     open_request(house, str(request_id), {"shortcode": SHORTCODE, **message})
@@ -36,7 +36,7 @@ def ask(house: House, **message: Any) -> Standing:
     return standing
 
 
-def answer(house: House, standing: Standing, payload: bytes) -> None:
+def answer(house: House, standing: BalanceAnswer, payload: bytes) -> None:
     assert standing.query_id is not None
     record(house, begin(house, standing.query_id), payload)
 

@@ -3,13 +3,13 @@
 from uuid import UUID
 
 from mpesa_balance import history
-from mpesa_balance.history import Standing
+from mpesa_balance.answers import BalanceAnswer
 from tests.conftest import SHORTCODE, open_query
 from tests.integration.answers import BALANCE, OTHER_BALANCE, begin, record, rows, success
 from worker.house import House
 
 
-def newest(house: House) -> list[Standing]:
+def newest(house: House) -> list[BalanceAnswer]:
     with house.database.transaction() as connection:
         return history.latest(connection, house.database.sealer, SHORTCODE)
 

@@ -7,11 +7,11 @@ from uuid import UUID
 import click
 
 from mpesa_balance import history, shortcodes
+from mpesa_balance.answers import BalanceAnswer
 from mpesa_balance.cli import output, stores
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused, Unavailable
-from mpesa_balance.history import Standing
 from mpesa_balance.settings import BrokerSettings, DatabaseSettings, Reader, load
 from mpesa_balance.states import QueryState
 
@@ -104,7 +104,7 @@ def _both(reader: Reader) -> tuple[DatabaseSettings, BrokerSettings]:
     return reader.database(), reader.broker()
 
 
-def _wait(database: Database, request_id: UUID, timeout: int) -> Standing:
+def _wait(database: Database, request_id: UUID, timeout: int) -> BalanceAnswer:
     """Poll until the request is answered, showing how it stands. Raises Unavailable in the end."""
     ends = time.monotonic() + timeout
     with output.Progress("asked: waiting for a worker") as progress:
@@ -121,7 +121,7 @@ def _wait(database: Database, request_id: UUID, timeout: int) -> Standing:
     )
 
 
-def _finish(standing: Standing, json_output: bool) -> None:
+def _finish(standing: BalanceAnswer, json_output: bool) -> None:
     """Print an answer and end with the exit code that it deserves."""
     if standing.refusal:
         raise RequestRefused([standing.refusal])

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from mpesa_balance.balance_requests import AnsweredBy
+from mpesa_balance.answers import AnsweredBy, BalanceAnswer
 from mpesa_balance.balances import Account
-from mpesa_balance.history import Event, Standing
+from mpesa_balance.history import Event
 from mpesa_balance.results import EAST_AFRICA
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Write JSON.")
@@ -54,7 +54,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     _console().print(table if table.rows else "Nothing yet.")
 
 
-def write_standing(standing: Standing) -> None:
+def write_standing(standing: BalanceAnswer) -> None:
     """A request's state in a sentence, and its accounts where it has any."""
     console = _console()
     late = " (late)" if standing.late else ""
@@ -62,9 +62,9 @@ def write_standing(standing: Standing) -> None:
     if standing.result_code or standing.result_description:
         said = standing.result_description or "no description"
         console.print(f"Daraja said {standing.result_code or 'no code'}: {said}")
-    if standing.code is not None:
-        console.print(f"What it means: {standing.code.meaning}")
-        console.print(f"What to do: {standing.code.advice}")
+    if standing.meaning is not None:
+        console.print(f"What it means: {standing.meaning}")
+        console.print(f"What to do: {standing.advice}")
     if standing.answered_by is AnsweredBy.TOO_SOON:
         possible = moment(standing.next_possible_at)
         console.print(
@@ -76,7 +76,7 @@ def write_standing(standing: Standing) -> None:
         console.print(f"Odd about this balance: {', '.join(standing.warnings)}")
 
 
-def write_accounts(standings: Sequence[Standing]) -> None:
+def write_accounts(standings: Sequence[BalanceAnswer]) -> None:
     """A table of accounts for each standing, amounts to the right."""
     for standing in standings:
         as_of = moment(standing.completed_at or standing.ended_at)

@@ -1,0 +1,36 @@
+"""A caller looks at its request: the answer goes over a channel of Redis, and is stored nowhere there."""
+
+import json
+import logging
+from uuid import UUID
+
+import redis
+
+from mpesa_balance import history
+from mpesa_balance.answers import BalanceAnswer
+from mpesa_balance.contract import is_answers_channel
+from worker.house import House
+
+logger = logging.getLogger(__name__)
+
+
+def answer(house: House, request_id: str, channel: str, requested_by: str | None = None) -> None:
+    """Tell whoever listens on `channel` how the request stands. Nobody listening is no fault."""
+    if not is_answers_channel(channel) or not _is_uuid(request_id):
+        logger.warning("a lookup is dropped: its request_id or its channel has not the form of one")
+        return
+    with house.database.transaction() as connection:
+        found = history.of_request(connection, house.database.sealer, UUID(request_id))
+    document = (found or BalanceAnswer(request_id=UUID(request_id))).document()
+    try:
+        house.store.publish(channel, json.dumps(document))
+    except redis.RedisError as error:
+        logger.warning("an answer was not told, its caller will ask again: %s", error)
+
+
+def _is_uuid(text: object) -> bool:
+    try:
+        UUID(text if isinstance(text, str) else "")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""Callers' own tasks are told how their requests ended: at least once, in the order in which they ended."""
+
+import logging
+from typing import Any, Final
+
+from mpesa_balance import history, replies
+from mpesa_balance.contract import EVENT_VERSION
+from mpesa_balance.crash_points import CrashPoint, crash_at
+from mpesa_balance.database import Connection
+from mpesa_balance.errors import BrokerUnavailable
+from mpesa_balance.replies import REFUSED, Reply
+from worker.house import House
+
+logger = logging.getLogger(__name__)
+
+_BATCH: Final = 100
+
+
+def send_due(house: House) -> None:
+    """Send whatever is due; what the broker does not take is put off."""
+    while _send_batch(house) == _BATCH:
+        pass
+
+
+def _send_batch(house: House) -> int:
+    with house.database.transaction() as connection:
+        due = replies.take(connection, _BATCH)
+        done = []
+        for reply in due:
+            try:
+                _send(house, connection, reply)
+            except BrokerUnavailable as error:
+                logger.warning("reply %s to %s is put off: %s", reply.id, reply.queue, error)
+                replies.put_off(connection, reply.id)
+                break
+            done.append(reply.id)
+        if done:
+            replies.sent(connection, done)
+            crash_at(CrashPoint.REPLIES_NOT_COMMITTED)
+    return len(done)
+
+
+def _send(house: House, connection: Connection, reply: Reply) -> None:
+    answer = history.of_request(connection, house.database.sealer, reply.request_id)
+    if answer is None or (answer.state or REFUSED) != reply.state:
+        # It has ended otherwise since, and that is told by a reply of its own.
+        return
+    document: dict[str, Any] = answer.document()
+    if not reply.include_accounts:
+        del document["accounts"]
+    event = {"version": EVENT_VERSION, "event_id": str(reply.id)} | document | {"state": reply.state}
+    house.bells.tell(reply.task, reply.queue, event)
