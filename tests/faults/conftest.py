@@ -29,6 +29,7 @@ from tests.faults import report
 from tests.faults.ledger import Balance, Ledger
 from tests.faults.stores import FaultyPostgres, FaultyRedis, faulty_stores
 from tests.faults.traffic import Callers, Storm
+from tests.faults.unanswered import Unanswered
 
 SETTINGS = {
     "SIMULATOR_CALLBACK_DELAY": "0.3",
@@ -41,13 +42,6 @@ SETTINGS = {
     "RETRY_BACKOFF_SECONDS": "1,2,4,8",
     "LOG_LEVEL": "INFO",
 }
-
-
-_END_UNANSWERED = """
-    UPDATE balance_queries SET deadline_at = now()
-    WHERE state = 'acknowledged' AND created_at < now() - interval '5 s'
-       OR state = 'pending' AND remarks = 'storm'
-"""
 
 _STATE = """
     SELECT state FROM balance_requests r JOIN balance_queries q ON q.id = r.query_id WHERE r.id = %s
@@ -131,10 +125,7 @@ class Arena:
 
     def end_unanswered(self) -> None:
         """The deadline of what nobody will answer any more has come: its callback met a dead process."""
-        # What is still on its way from Daraja, or is tried again there, comes within this time.
-        time.sleep(6)
-        with self.database.transaction() as connection:
-            connection.execute(_END_UNANSWERED)
+        Unanswered(self.database, self.stack.env).end()
 
     def settle(self, seconds: float = 90) -> tuple[Balance, float]:
         """Everything at rest, and a query that is asked for now completes; how long that took."""
