@@ -15,6 +15,7 @@ from uuid import UUID
 import psutil
 import pytest
 import requests
+from celery import Celery
 
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.crash_points import CrashPoint
@@ -98,6 +99,11 @@ class Arena:
             yield latencies
         finally:
             thread.join()
+
+    def is_answering(self, worker: str) -> bool:
+        """Whether the worker of this name takes what it is told through the broker."""
+        with Celery(broker=f"redis://127.0.0.1:{self.redis.port}/0", set_as_current=False) as app:
+            return bool(app.control.ping(destination=[worker], timeout=0.5))
 
     @contextmanager
     def also_running(self, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:

@@ -26,6 +26,12 @@ class Books:
     asked_again: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def answered(self) -> int:
+        """How many callbacks of storms had their answer, or will have none."""
+        with self.lock:
+            return len(self.accepted) + self.refused
+
 
 @dataclass(frozen=True)
 class Balance:
