@@ -19,8 +19,8 @@ pytestmark = pytest.mark.faults
 SECONDS = int(os.environ.get("CHAOS_SECONDS", "60"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261122"))
 
-#: What breaking and mending takes by itself, about, in seconds: faults shall not outlast the storm.
-ACTING = 1.0
+#: What breaking and mending takes by itself, about, in seconds: no fault shall outlast the storm.
+ACTING = 0.25
 
 
 @dataclass(frozen=True)
