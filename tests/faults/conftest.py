@@ -20,6 +20,7 @@ from celery import Celery
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.crash_points import CrashPoint
 from mpesa_balance.database import Database
+from mpesa_balance.errors import DatabaseUnavailable
 from mpesa_balance.sealing import parse_key, parse_sealer
 from mpesa_balance.settings import DatabaseSettings
 from ops.stack.programs import CHECKOUT
@@ -136,9 +137,18 @@ class Arena:
     def settle(self, seconds: float = 90) -> tuple[Balance, float]:
         """Everything at rest, and a query that is asked for now completes; how long that took."""
         begun = time.monotonic()
+        # After an outage our own pool tries again at its own pace, up to half a minute apart.
+        eventually(self._has_postgres, 60)
         self._completes(seconds)
         found, _ = self.ledger.settle(seconds)
         return found, time.monotonic() - begun
+
+    def _has_postgres(self) -> bool:
+        try:
+            with self.database.transaction():
+                return True
+        except DatabaseUnavailable:
+            return False
 
     def _completes(self, seconds: float) -> None:
         request_id = eventually(self.callers.ask, seconds)
