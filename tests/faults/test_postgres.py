@@ -1,7 +1,5 @@
 """Postgres is restarted, crashed, cut off and away; the spool holds what it cannot take."""
 
-import time
-
 import pytest
 
 from tests.faults.conftest import Arena
@@ -76,10 +74,5 @@ def test_both_stores_away(arena: Arena, told: Teller) -> None:
         arena.postgres.proxy.refuse()
         arena.redis.proxy.refuse()
 
-    def heal() -> None:
-        arena.redis.proxy.heal()
-        time.sleep(1)
-        arena.postgres.proxy.heal()
-
-    steps = [1, cut_off, OUTAGE, heal]
+    steps = [1, cut_off, OUTAGE, arena.redis.proxy.heal, 1, arena.postgres.proxy.heal]
     under_storm(arena, told, "F31", f"Postgres and Redis out of reach for {OUTAGE} s", steps)
