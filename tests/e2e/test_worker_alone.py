@@ -212,6 +212,10 @@ def test_a_worker_that_takes_no_messages_any_more_ends_itself(
         # It hears its canaries for longer than it would wait for one.
         eventually(lambda: worker.has_run(contract.CANARY, times=6), seconds=60)
         assert worker.process.poll() is None
+        # What Redis keeps of it ends by itself, should this worker never come again.
+        with redis.Redis.from_url(environment["BROKER_URL"]) as store:
+            (binding,) = store.scan_iter("_kombu.binding.mpesa-canary-*")
+            assert 86_000 < store.ttl(binding) <= 86_400
         heard = worker.app.control.inspect(timeout=2).active_queues()
         for queue in next(iter(heard.values())):
             worker.app.control.cancel_consumer(queue["name"])

@@ -47,7 +47,7 @@ def test_away(arena: Arena, told: Teller) -> None:
 @pytest.mark.long
 def test_away_for_five_minutes(arena: Arena, told: Teller) -> None:
     steps = [1, lambda: arena.postgres.stop("fast"), 300, arena.postgres.start]
-    under_storm(arena, told, "F14", "Postgres away for 5 min", steps)
+    under_storm(arena, told, "F14", "Postgres away for 5 min", steps, patience=180)
 
 
 def test_commits_cut(arena: Arena, told: Teller) -> None:
