@@ -171,12 +171,12 @@ def silent_server() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def eventually(check: Any, seconds: float = 10.0) -> Any:
-    """What `check` gives as soon as that is true; fails when it does not become so."""
+def eventually(check: Any, seconds: float = 10.0, every: float = 0.02) -> Any:
+    """What `check` gives as soon as that is true, asked `every` so many seconds; fails when it is not."""
     ends = time.monotonic() + seconds
     while not (value := check()):
         assert time.monotonic() < ends, f"{check} did not become true within {seconds} s"
-        threading.Event().wait(0.02)
+        threading.Event().wait(every)
     return value
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,8 +40,13 @@ class Worker:
     def is_there(self) -> bool:
         return bool(self.app.control.ping(timeout=0.3))
 
-    def said(self, text: str) -> bool:
-        return text in self.log.read_text()
+    def said(self, text: str, times: int = 1) -> bool:
+        return self.log.read_text().count(text) >= times
+
+    def has_run(self, task: str, times: int) -> bool:
+        """Whether it says so of itself: since it began, it has taken so many of these."""
+        answers = self.app.control.inspect(timeout=0.5).stats() or {}
+        return any(stats["total"].get(task, 0) >= times for stats in answers.values())
 
 
 @contextmanager
@@ -206,8 +210,12 @@ def test_a_worker_that_takes_no_messages_any_more_ends_itself(
 ) -> None:
     with working(environment, tmp_path, CANARY_INTERVAL_SECONDS="1") as worker:
         # It hears its canaries for longer than it would wait for one.
-        time.sleep(6)
+        eventually(lambda: worker.has_run(contract.CANARY, times=6), seconds=60)
         assert worker.process.poll() is None
+        # What Redis keeps of it ends by itself, should this worker never come again.
+        with redis.Redis.from_url(environment["BROKER_URL"]) as store:
+            (binding,) = store.scan_iter("_kombu.binding.mpesa-canary-*")
+            assert 86_000 < store.ttl(binding) <= 86_400
         heard = worker.app.control.inspect(timeout=2).active_queues()
         for queue in next(iter(heard.values())):
             worker.app.control.cancel_consumer(queue["name"])
@@ -224,7 +232,8 @@ def test_a_broker_that_is_away_is_no_reason_to_end(
     server.start()
     with working(own, tmp_path, CANARY_INTERVAL_SECONDS="1") as worker:
         server.stop()
-        time.sleep(8)
+        # So many intervals without a canary would end it, had the broker taken them.
+        eventually(lambda: worker.said(f"{contract.CANARY} was not sent", times=5), seconds=60)
         assert worker.process.poll() is None
         with ValkeyServer(port=port), BalanceClient(own["BROKER_URL"]) as client:
             client.request_balance("600000")

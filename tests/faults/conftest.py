@@ -15,10 +15,12 @@ from uuid import UUID
 import psutil
 import pytest
 import requests
+from celery import Celery
 
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.crash_points import CrashPoint
 from mpesa_balance.database import Database
+from mpesa_balance.errors import DatabaseUnavailable
 from mpesa_balance.sealing import parse_key, parse_sealer
 from mpesa_balance.settings import DatabaseSettings
 from ops.stack.programs import CHECKOUT
@@ -29,6 +31,7 @@ from tests.faults import report
 from tests.faults.ledger import Balance, Ledger
 from tests.faults.stores import FaultyPostgres, FaultyRedis, faulty_stores
 from tests.faults.traffic import Callers, Storm
+from tests.faults.unanswered import Unanswered
 
 SETTINGS = {
     "SIMULATOR_CALLBACK_DELAY": "0.3",
@@ -41,13 +44,6 @@ SETTINGS = {
     "RETRY_BACKOFF_SECONDS": "1,2,4,8",
     "LOG_LEVEL": "INFO",
 }
-
-
-_END_UNANSWERED = """
-    UPDATE balance_queries SET deadline_at = now()
-    WHERE state = 'acknowledged' AND created_at < now() - interval '5 s'
-       OR state = 'pending' AND remarks = 'storm'
-"""
 
 _STATE = """
     SELECT state FROM balance_requests r JOIN balance_queries q ON q.id = r.query_id WHERE r.id = %s
@@ -105,6 +101,11 @@ class Arena:
         finally:
             thread.join()
 
+    def is_answering(self, worker: str) -> bool:
+        """Whether the worker of this name takes what it is told through the broker."""
+        with Celery(broker=f"redis://127.0.0.1:{self.redis.port}/0", set_as_current=False) as app:
+            return bool(app.control.ping(destination=[worker], timeout=0.5))
+
     @contextmanager
     def also_running(self, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
         """One more Celery program beside the stack's own, with its environment."""
@@ -131,17 +132,23 @@ class Arena:
 
     def end_unanswered(self) -> None:
         """The deadline of what nobody will answer any more has come: its callback met a dead process."""
-        # What is still on its way from Daraja, or is tried again there, comes within this time.
-        time.sleep(6)
-        with self.database.transaction() as connection:
-            connection.execute(_END_UNANSWERED)
+        Unanswered(self.database, self.stack.env).end()
 
     def settle(self, seconds: float = 90) -> tuple[Balance, float]:
         """Everything at rest, and a query that is asked for now completes; how long that took."""
         begun = time.monotonic()
+        # After an outage our own pool tries again at its own pace, up to half a minute apart.
+        eventually(self._has_postgres, 60)
         self._completes(seconds)
         found, _ = self.ledger.settle(seconds)
         return found, time.monotonic() - begun
+
+    def _has_postgres(self) -> bool:
+        try:
+            with self.database.transaction():
+                return True
+        except DatabaseUnavailable:
+            return False
 
     def _completes(self, seconds: float) -> None:
         request_id = eventually(self.callers.ask, seconds)

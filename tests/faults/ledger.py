@@ -13,6 +13,7 @@ import requests
 
 from mpesa_balance.database import Database
 from mpesa_balance.deliveries import delivery_place
+from tests.fakes import eventually
 
 
 @dataclass
@@ -24,6 +25,12 @@ class Books:
     refused: int = 0
     asked_again: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def answered(self) -> int:
+        """How many callbacks of storms had their answer, or will have none."""
+        with self.lock:
+            return len(self.accepted) + self.refused
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,15 @@ class Ledger:
     def settle(self, seconds: float) -> tuple[Balance, float]:
         """Wait until everything has come to rest; how the books stand, and how long that took."""
         begun = time.monotonic()
-        while not (found := self.balance()).is_at_rest:
-            assert time.monotonic() - begun < seconds, f"not at rest after {seconds} s: {found}"
-            time.sleep(0.25)
+        try:
+            found = eventually(self._at_rest, seconds, every=0.25)
+        except AssertionError as error:
+            raise AssertionError(f"not at rest after {seconds} s: {self.balance()}") from error
         return found, time.monotonic() - begun
+
+    def _at_rest(self) -> Balance | None:
+        found = self.balance()
+        return found if found.is_at_rest else None
 
     def _accepted(self) -> list[str]:
         with self.books.lock:

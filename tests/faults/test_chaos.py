@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,16 +12,15 @@ import pytest
 
 from tests.faults.conftest import Arena
 from tests.faults.report import Teller
-from tests.faults.traffic import asking, asking_again
+from tests.faults.storms import Step, under_storm
 
 pytestmark = pytest.mark.faults
 
 SECONDS = int(os.environ.get("CHAOS_SECONDS", "60"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261122"))
 
-#: Callbacks and requests in a second.
-CALLBACKS = 20
-REQUESTS = 3
+#: What breaking and mending takes by itself, about, in seconds: no fault shall outlast the storm.
+ACTING = 0.25
 
 
 @dataclass(frozen=True)
@@ -61,28 +60,22 @@ def faults(arena: Arena) -> list[Fault]:
     ]
 
 
+def plan(menu: list[Fault]) -> tuple[list[Step], str]:
+    """Every fault, and how long it lasts, before the first of them; and how often each one comes."""
+    chance = random.Random(SEED)
+    steps: list[Step] = []
+    served: Counter[str] = Counter()
+    planned = 0.0
+    while planned < SECONDS:
+        fault, broken, mended = chance.choice(menu), chance.uniform(0.5, 6), chance.uniform(0, 3)
+        steps += [fault.broken, broken, fault.mended, mended]
+        served[fault.name] += 1
+        planned += broken + mended + ACTING
+    return steps, ", ".join(f"{name} {count} x" for name, count in sorted(served.items()))
+
+
 def test_chaos(arena: Arena, told: Teller) -> None:
     """The webhook process itself is left alone: what a dead port is offered, nobody can keep."""
-    chance = random.Random(SEED)
-    menu = faults(arena)
-    storm = arena.storm
-    attempts = storm.prepare(CALLBACKS * SECONDS)
-    refused = arena.ledger.books.refused
-    served: dict[str, int] = {}
-    ends = time.monotonic() + SECONDS
-    with asking_again(arena.callers):
-        with asking(arena.callers, REQUESTS), arena.posting(storm, attempts, CALLBACKS) as latencies:
-            while time.monotonic() < ends:
-                fault = chance.choice(menu)
-                served[fault.name] = served.get(fault.name, 0) + 1
-                fault.broken()
-                time.sleep(chance.uniform(0.5, 6))
-                fault.mended()
-                time.sleep(chance.uniform(0, 3))
-        found, recovered = arena.settle(180)
-    slowest = sorted(latencies)[int(len(latencies) * 0.99)]
-    listed = ", ".join(f"{name} {count} x" for name, count in sorted(served.items()))
+    steps, listed = plan(faults(arena))
     what = f"chaos of {SECONDS} s, seed {SEED}: {listed}"
-    told.tell("F34", what, found, recovered, f"{slowest * 1000:.0f} ms")
-    assert len(latencies) == len(attempts)
-    assert arena.ledger.books.refused == refused
+    under_storm(arena, told, "F34", what, steps, patience=180, seconds=SECONDS)

@@ -1,7 +1,5 @@
 """Postgres is restarted, crashed, cut off and away; the spool holds what it cannot take."""
 
-import time
-
 import pytest
 
 from tests.faults.conftest import Arena
@@ -49,7 +47,7 @@ def test_away(arena: Arena, told: Teller) -> None:
 @pytest.mark.long
 def test_away_for_five_minutes(arena: Arena, told: Teller) -> None:
     steps = [1, lambda: arena.postgres.stop("fast"), 300, arena.postgres.start]
-    under_storm(arena, told, "F14", "Postgres away for 5 min", steps)
+    under_storm(arena, told, "F14", "Postgres away for 5 min", steps, patience=180)
 
 
 def test_commits_cut(arena: Arena, told: Teller) -> None:
@@ -76,10 +74,5 @@ def test_both_stores_away(arena: Arena, told: Teller) -> None:
         arena.postgres.proxy.refuse()
         arena.redis.proxy.refuse()
 
-    def heal() -> None:
-        arena.redis.proxy.heal()
-        time.sleep(1)
-        arena.postgres.proxy.heal()
-
-    steps = [1, cut_off, OUTAGE, heal]
+    steps = [1, cut_off, OUTAGE, arena.redis.proxy.heal, 1, arena.postgres.proxy.heal]
     under_storm(arena, told, "F31", f"Postgres and Redis out of reach for {OUTAGE} s", steps)

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import eventually
 from tests.faults.conftest import Arena
 from tests.faults.report import Teller
-from tests.faults.storms import under_storm
+from tests.faults.storms import CALLBACKS, take, under_storm
 
 pytestmark = pytest.mark.faults
 
@@ -27,10 +27,13 @@ def test_webhook_tier_killed(arena: Arena, told: Teller) -> None:
     """What it had not answered need not have been kept; what it had answered is."""
     before = arena.ledger.books.refused
     storm = arena.storm
-    with arena.posting(storm, storm.prepare(200), rate=20):
-        for _ in range(3):
-            time.sleep(2.5)
-            arena.kill([one for one in arena.webhooks() if not one.children()])
+    attempts = storm.prepare(10 * CALLBACKS)
+
+    def kill() -> None:
+        arena.kill([one for one in arena.webhooks() if not one.children()])
+
+    with arena.posting(storm, attempts, CALLBACKS):
+        take([2.5, kill, 2.5, kill, 2.5, kill], arena.ledger.books, len(attempts))
     eventually(lambda: arena.is_live(), seconds=20)
     arena.end_unanswered()
     found, seconds = arena.settle(120)
@@ -53,10 +56,10 @@ def test_rolling_restart(arena: Arena, told: Teller) -> None:
 @pytest.mark.long
 def test_three_beats(arena: Arena, told: Teller) -> None:
     beat = ("-A", "worker.app", "beat", "--pidfile=", "--schedule")
-    with (
-        arena.also_running(*beat, str(arena.crash_points.parent / "second")),
-        arena.also_running(*beat, str(arena.crash_points.parent / "third")),
-    ):
+    second, third = (arena.crash_points.parent / name for name in ("second", "third"))
+    with arena.also_running(*beat, str(second)), arena.also_running(*beat, str(third)):
+        # It writes down when it ticked last.
+        eventually(lambda: all(list(one.parent.glob(f"{one.name}*")) for one in (second, third)), 60)
         under_storm(arena, told, "F29", "three beats", [5])
 
 
@@ -73,8 +76,9 @@ def test_no_beat(arena: Arena, told: Teller) -> None:
 
 def test_an_older_worker_beside_the_new_ones(arena: Arena, told: Teller) -> None:
     """It throws away what it does not know, as Celery does; the spool rings again."""
-    with arena.also_running("-A", "tests.faults.older", *WORKER, QUEUES, "--hostname", "older@%h"):
-        time.sleep(5)
+    name = "older@beside"
+    with arena.also_running("-A", "tests.faults.older", *WORKER, QUEUES, "--hostname", name):
+        eventually(lambda: arena.is_answering(name), seconds=60)
         what = "a worker that does not know the newest tasks"
         # Half of what is rung for goes to it, time and again.
         under_storm(arena, told, "F32", what, [5], patience=240)
@@ -84,8 +88,9 @@ def test_an_older_worker_beside_the_new_ones(arena: Arena, told: Teller) -> None
 @pytest.mark.parametrize("skew", [3600, -3600])
 def test_a_worker_whose_clock_is_wrong(arena: Arena, told: Teller, skew: int) -> None:
     wrong = {"PYTHONPATH": str(Path(__file__).parent / "skewed"), "SKEW": str(skew)}
-    with arena.also_running("-A", "worker.app", *WORKER, QUEUES, "--hostname", f"skew{skew}@%h", **wrong):
-        time.sleep(5)
+    name = f"skew{skew}@beside"
+    with arena.also_running("-A", "worker.app", *WORKER, QUEUES, "--hostname", name, **wrong):
+        eventually(lambda: arena.is_answering(name), seconds=60)
         under_storm(arena, told, "F26", f"a worker whose clock is wrong by {skew} s", [5])
 
 

@@ -13,6 +13,7 @@ from tests.faults import report
 from tests.faults.conftest import Arena, entered
 from tests.faults.report import Teller
 from tests.faults.stores import faulty_stores
+from tests.faults.storms import CALLBACKS, REQUESTS, take
 from tests.faults.traffic import asking, asking_again
 
 pytestmark = pytest.mark.faults
@@ -34,15 +35,17 @@ def test_everything_is_killed_and_started_again() -> None:
     with private_folder() as folder, faulty_stores(folder) as (postgres, redis):
         with entered(folder, postgres, redis) as before:
             attempts = before.storm.prepare(100)
-            with asking(before.callers, 3), before.posting(before.storm, attempts, 20):
-                time.sleep(4)
-                go_down(before)
-        books = before.ledger.books
+            books = before.ledger.books
+            with (
+                asking(before.callers, REQUESTS),
+                before.posting(before.storm, attempts, CALLBACKS),
+            ):
+                take([4, lambda: go_down(before)], books, len(attempts))
         begun = time.monotonic()
         for start in random.sample([postgres.start, redis.start], 2):
             start()
         with entered(folder, postgres, redis) as after:
-            after.ledger.books = before.ledger.books = books
+            after.ledger.books = books
             after.callers.know(before.callers)
             with asking_again(after.callers):
                 after.end_unanswered()
