@@ -202,6 +202,8 @@ def settings(database_url: str, broker_url: str, sealer: Sealer, signer: Callbac
         daraja_timeout=2,
         token_margin=300,
         sweep_interval=5,
+        schedule_interval=2,
+        schedule_speed=1,
         canary_interval=30,
         log_level="INFO",
     )

@@ -121,6 +121,11 @@ app.conf.beat_schedule = {
         # A tick that waited a minute has been overtaken by others.
         "options": {"expires": 60},
     },
+    "run-schedules": {
+        "task": contract.RUN_SCHEDULES,
+        "schedule": SETTINGS.intervals[contract.RUN_SCHEDULES],
+        "options": {"expires": 60},
+    },
     "refresh-tokens": {
         "task": contract.REFRESH_TOKENS,
         "schedule": SETTINGS.intervals[contract.REFRESH_TOKENS],

@@ -34,18 +34,14 @@ def open_request(
     request_id = contract.request_id(ask, task_id)
     try:
         with house.database.transaction() as connection:
-            answer = _answer(connection, house, request_id, ask)
+            given = answer(connection, house, request_id, ask)
             crash_at(CrashPoint.REQUEST_NOT_COMMITTED)
     except RequestRefused as refused:
         _refuse(house, request_id, ask.shortcode, refused, ask)
         return
-    if answer is not None:
-        logger.info("request %s %s query %s", request_id, answer.answered_by, answer.query_id)
-        if answer.answered_by is AnsweredBy.OPENED:
-            crash_at(CrashPoint.REQUEST_NOT_RUNG)
-            house.bells.submit(answer.query_id)
-        else:
-            replying.send_due(house)
+    if given is not None:
+        logger.info("request %s %s query %s", request_id, given.answered_by, given.query_id)
+        go_on(house, given)
 
 
 def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: RequestRefused) -> None:
@@ -59,7 +55,7 @@ def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: Requ
         _refuse(house, contract.request_id(ask, task_id), ask.shortcode, refused, ask)
 
 
-def _answer(connection: Connection, house: House, request_id: UUID, ask: BalanceAsk) -> Answer | None:
+def answer(connection: Connection, house: House, request_id: UUID, ask: BalanceAsk) -> Answer | None:
     """The query that answers a request; None where it has one already. Raises RequestRefused."""
     balance_requests.lock(connection, ask.shortcode)
     if balance_requests.is_answered(connection, request_id):
@@ -70,23 +66,44 @@ def _answer(connection: Connection, house: House, request_id: UUID, ask: Balance
         wrong = shortcodes.refusals(connection, ask.shortcode, house.settings.callback_base_url)
         if wrong:
             raise RequestRefused(wrong)
-    answer = found or balance_requests.new_answer()
+    given = found or balance_requests.new_answer()
     deadline = house.settings.query_deadline
-    is_new = balance_requests.record(connection, request_id, ask, answer, deadline)
-    if is_new and answer.is_at_hand:
+    is_new = balance_requests.record(connection, request_id, ask, given, deadline)
+    if is_new and given.is_at_hand:
         replies.add_for_request(connection, request_id)
-    return answer if is_new else None
+    return given if is_new else None
+
+
+def go_on(house: House, given: Answer) -> None:
+    """What follows from an answer once it is committed."""
+    if given.answered_by is AnsweredBy.OPENED:
+        crash_at(CrashPoint.REQUEST_NOT_RUNG)
+        house.bells.submit(given.query_id)
+    else:
+        replying.send_due(house)
+
+
+def record_refusal(
+    connection: Connection,
+    request_id: UUID,
+    shortcode: str | None,
+    refused: RequestRefused,
+    ask: BalanceAsk | None,
+) -> bool:
+    """Record why a request cannot be done, and that its caller is to be told; False where it was before."""
+    reason = str(refused)[:_LONGEST_REFUSAL]
+    is_new = balance_requests.refuse(connection, request_id, shortcode, reason, ask)
+    if is_new:
+        replies.add_for_request(connection, request_id)
+    return is_new
 
 
 def _refuse(
     house: House, request_id: UUID, shortcode: Any, refused: RequestRefused, ask: BalanceAsk | None = None
 ) -> None:
     named = shortcode[:40] if isinstance(shortcode, str) and shortcode.isprintable() else None
-    reason = str(refused)[:_LONGEST_REFUSAL]
     with house.database.transaction() as connection:
-        is_new = balance_requests.refuse(connection, request_id, named, reason, ask)
-        if is_new:
-            replies.add_for_request(connection, request_id)
+        is_new = record_refusal(connection, request_id, named, refused, ask)
     if is_new:
         logger.warning("request %s refused: %s", request_id, refused)
         replying.send_due(house)

@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from mpesa_balance import contract
 from mpesa_balance.database import DATABASE_FAULTS
 from mpesa_balance.errors import SchemaOutdated, Unavailable
-from worker import callbacks, clock, intake, lookups, setting_aside, submission, sweeper
+from worker import callbacks, clock, intake, lookups, scheduling, setting_aside, submission, sweeper
 from worker.app import app
 from worker.house import house
 
@@ -74,6 +74,12 @@ def judge_callback(*, callback_id: int) -> None:
 def refresh_tokens() -> None:
     """Mint what expires soon."""
     clock.tick(house(), contract.REFRESH_TOKENS, lambda house: house.tokens.refresh_all())
+
+
+@app.task(name=contract.RUN_SCHEDULES, **REPEATED)
+def run_schedules() -> None:
+    """Ask for every shortcode whose schedule is due."""
+    clock.tick(house(), contract.RUN_SCHEDULES, scheduling.open_due)
 
 
 @app.task(name=contract.SWEEP, **REPEATED)

@@ -27,6 +27,7 @@ RECORD_CALLBACKS: Final = "mpesa_balance.record_callbacks"
 RECORD_SPOOLED: Final = "mpesa_balance.record_spooled_callbacks"
 JUDGE_CALLBACK: Final = "mpesa_balance.judge_callback"
 REFRESH_TOKENS: Final = "mpesa_balance.refresh_tokens"
+RUN_SCHEDULES: Final = "mpesa_balance.run_schedules"
 SWEEP: Final = "mpesa_balance.sweep"
 QUARANTINE: Final = "mpesa_balance.quarantine"
 CANARY: Final = "mpesa_balance.canary"
@@ -49,6 +50,7 @@ QUEUES: Final[Mapping[str, str]] = {
     # Not with the callbacks: bells that wait must not keep the spool from publishing.
     JUDGE_CALLBACK: MAINTENANCE_QUEUE,
     REFRESH_TOKENS: SUBMISSIONS_QUEUE,
+    RUN_SCHEDULES: MAINTENANCE_QUEUE,
     SWEEP: MAINTENANCE_QUEUE,
     QUARANTINE: MAINTENANCE_QUEUE,
 }

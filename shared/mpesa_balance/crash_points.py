@@ -17,6 +17,7 @@ class CrashPoint(StrEnum):
 
     REQUEST_NOT_COMMITTED = "request-not-committed"
     REQUEST_NOT_RUNG = "request-not-rung"
+    SCHEDULE_NOT_COMMITTED = "schedule-not-committed"
     TOKEN_NOT_STORED = "token-not-stored"  # noqa: S105 - the name of a place, not a secret
     ATTEMPT_NOT_COMMITTED = "attempt-not-committed"
     ATTEMPT_NOT_SENT = "attempt-not-sent"

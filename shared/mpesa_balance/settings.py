@@ -14,7 +14,7 @@ from environs import EnvError, FileAwareEnv
 from mpesa_balance.addresses import AddressPolicy, parse_policy
 from mpesa_balance.broker_urls import check_broker_url
 from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
-from mpesa_balance.contract import REFRESH_TOKENS, SWEEP
+from mpesa_balance.contract import REFRESH_TOKENS, RUN_SCHEDULES, SWEEP
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
@@ -77,13 +77,19 @@ class WorkerSettings:
     daraja_timeout: int
     token_margin: int
     sweep_interval: int
+    schedule_interval: int
+    schedule_speed: int
     canary_interval: int
     log_level: str
 
     @property
     def intervals(self) -> dict[str, int]:
         """How often each periodic job runs, in seconds, whoever sends its ticks."""
-        return {SWEEP: self.sweep_interval, REFRESH_TOKENS: 60}
+        return {
+            SWEEP: self.sweep_interval,
+            RUN_SCHEDULES: self.schedule_interval,
+            REFRESH_TOKENS: 60,
+        }
 
 
 class Reader:
@@ -158,6 +164,8 @@ class Reader:
             daraja_timeout=self._whole("DARAJA_TIMEOUT_SECONDS", 10, at_least=1, at_most=10),
             token_margin=self._whole("TOKEN_MARGIN_SECONDS", 300, at_least=0),
             sweep_interval=self._whole("SWEEP_INTERVAL_SECONDS", 5, at_least=1),
+            schedule_interval=self._whole("SCHEDULE_INTERVAL_SECONDS", 2, at_least=1),
+            schedule_speed=self._whole("SCHEDULE_SPEED", 1, at_least=1, at_most=3600),
             canary_interval=self._whole("CANARY_INTERVAL_SECONDS", 30, at_least=1),
             log_level=self.log_level(),
         )

@@ -9,6 +9,7 @@ import click
 from mpesa_balance import apps, breaker, passwords, shortcodes
 from mpesa_balance.apps import BASE_URLS, DEFAULT_RATE, App
 from mpesa_balance.cli import output, prompting, stores
+from mpesa_balance.cli.scheduling import schedule_group
 from mpesa_balance.daraja_request import IDENTIFIER_TYPES
 from mpesa_balance.shortcodes import Shortcode
 
@@ -220,5 +221,7 @@ def _document(entry: Shortcode) -> dict[str, Any]:
         "suspended_because": entry.suspended_because,
     }
 
+
+shortcodes_group.add_command(schedule_group)
 
 COMMANDS: Final[tuple[Any, ...]] = (apps_group, shortcodes_group)

@@ -1,0 +1,154 @@
+"""Schedules of shortcodes in Postgres: each due tick is taken once, whoever looks, and missed ones once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from mpesa_balance.contract import REQUEST_NAMESPACE
+from mpesa_balance.database import Connection
+from mpesa_balance.errors import NotFound
+from mpesa_balance.timetables import Timetable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A shortcode that is asked for by itself. next_due_at: None until the next tick has planned it."""
+
+    id: int
+    shortcode: str
+    timetable: Timetable
+    next_due_at: datetime | None
+    last_due_at: datetime | None
+    last_request_id: UUID | None
+    paused_at: datetime | None
+
+    @property
+    def request_id(self) -> UUID:
+        """The request of the tick that is due: however often it is opened, it is one."""
+        return uuid5(REQUEST_NAMESPACE, f"schedule/{self.id}/{self.next_due_at}")
+
+
+def add(connection: Connection, shortcode: str, timetable: Timetable) -> Schedule:
+    """Add a schedule for a registered shortcode."""
+    row = {
+        "shortcode": shortcode,
+        "crontab": timetable.crontab,
+        "every_seconds": timetable.every_seconds,
+        "time_zone": timetable.time_zone,
+        "spread_seconds": timetable.spread_seconds,
+    }
+    (added,) = connection.execute(_ADD, row).fetchall()
+    return _schedule(added)
+
+
+def every(connection: Connection, shortcode: str | None = None) -> list[Schedule]:
+    """All schedules, or those of one shortcode."""
+    return [_schedule(row) for row in connection.execute(_EVERY, {"shortcode": shortcode})]
+
+
+def remove(connection: Connection, number: int) -> Schedule:
+    """Remove a schedule; what it was. Raises NotFound."""
+    return _found(connection.execute(_REMOVE, {"id": number}).fetchone(), number)
+
+
+def pause(connection: Connection, number: int) -> Schedule:
+    """Let a schedule rest until it is resumed. Raises NotFound."""
+    return _found(connection.execute(_PAUSE, {"id": number}).fetchone(), number)
+
+
+def resume(connection: Connection, number: int) -> Schedule:
+    """Let a schedule go on with its next tick; what it missed meanwhile stays missed. Raises NotFound."""
+    return _found(connection.execute(_RESUME, {"id": number}).fetchone(), number)
+
+
+def plan(connection: Connection, speed: float, limit: int = 500) -> int:
+    """Find out when what is new is due for the first time; how many were planned."""
+    rows = connection.execute(_UNPLANNED, {"speed": speed, "limit": limit}).fetchall()
+    planned = [(_schedule(row), row["now_at"]) for row in rows]
+    connection.cursor().executemany(
+        _PLAN, [{"id": one.id, "next_due_at": _next(one, now_at)} for one, now_at in planned]
+    )
+    return len(planned)
+
+
+def take_due(connection: Connection, speed: float) -> Schedule | None:
+    """A schedule that is due, moved on to its next tick when this transaction commits; None for none.
+
+    However many ticks were missed, it is due once.
+    """
+    row = connection.execute(_DUE, {"speed": speed}).fetchone()
+    if row is None:
+        return None
+    due = _schedule(row)
+    moved = {"id": due.id, "next_due_at": _next(due, row["now_at"]), "request_id": due.request_id}
+    connection.execute(_MOVE_ON, moved)
+    return due
+
+
+def _next(schedule: Schedule, now_at: datetime) -> datetime:
+    return schedule.timetable.next_after(now_at, schedule.shortcode)
+
+
+def _schedule(row: dict[str, Any]) -> Schedule:
+    timetable = Timetable(**{name: row[name] for name in Timetable.__slots__})
+    named = {name: row[name] for name in Schedule.__slots__ if name != "timetable"}
+    return Schedule(timetable=timetable, **named)
+
+
+def _found(row: dict[str, Any] | None, number: int) -> Schedule:
+    if row is None:
+        raise NotFound(f"no schedule has the number {number}: see `mpesa-balance shortcodes schedule list`")
+    return _schedule(row)
+
+
+_COLUMNS: Final = """
+    id, shortcode, crontab, every_seconds, time_zone, spread_seconds, next_due_at, last_due_at,
+    last_request_id, paused_at
+"""
+
+#: The clock of the schedules is the database's; a rehearsal lets it run faster.
+_NOW: Final = """
+    (timestamptz '2026-01-01 00:00Z'
+     + (clock_timestamp() - timestamptz '2026-01-01 00:00Z') * %(speed)s::double precision)
+"""
+
+_ADD: Final = f"""
+    INSERT INTO schedules (shortcode, crontab, every_seconds, time_zone, spread_seconds)
+    VALUES (%(shortcode)s, %(crontab)s, %(every_seconds)s, %(time_zone)s, %(spread_seconds)s)
+    RETURNING {_COLUMNS}
+"""  # noqa: S608 - the parts of these statements are constants above
+
+_EVERY: Final = f"""
+    SELECT {_COLUMNS} FROM schedules WHERE shortcode = coalesce(%(shortcode)s, shortcode)
+    ORDER BY shortcode, id
+"""  # noqa: S608
+
+_REMOVE: Final = f"DELETE FROM schedules WHERE id = %(id)s RETURNING {_COLUMNS}"  # noqa: S608
+
+_PAUSE: Final = f"""
+    UPDATE schedules SET paused_at = coalesce(paused_at, now()) WHERE id = %(id)s RETURNING {_COLUMNS}
+"""  # noqa: S608
+
+_RESUME: Final = f"""
+    UPDATE schedules SET paused_at = NULL, next_due_at = NULL WHERE id = %(id)s RETURNING {_COLUMNS}
+"""  # noqa: S608
+
+_UNPLANNED: Final = f"""
+    SELECT {_COLUMNS}, {_NOW} AS now_at FROM schedules
+    WHERE next_due_at IS NULL AND paused_at IS NULL LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
+
+_PLAN: Final = "UPDATE schedules SET next_due_at = %(next_due_at)s WHERE id = %(id)s"
+
+_DUE: Final = f"""
+    SELECT {_COLUMNS}, {_NOW} AS now_at FROM schedules
+    WHERE next_due_at <= {_NOW} AND paused_at IS NULL
+    ORDER BY next_due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
+
+_MOVE_ON: Final = """
+    UPDATE schedules SET last_due_at = next_due_at, last_request_id = %(request_id)s,
+                         next_due_at = %(next_due_at)s
+    WHERE id = %(id)s
+"""
