@@ -2,9 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mpesa_balance.answers import AnsweredBy, BalanceAnswer, Funds
 from mpesa_balance.balances import Account, Balance, parse_balance
 from mpesa_balance.contract import BalanceAsk, request_id_for
-from mpesa_balance.errors import BrokerUnavailable, CallbackUnreadable, MpesaBalanceError, RequestRefused
+from mpesa_balance.errors import (
+    AccountMissing,
+    BrokerUnavailable,
+    CallbackUnreadable,
+    MpesaBalanceError,
+    NoAnswerYet,
+    NoBalance,
+    RequestRefused,
+)
+from mpesa_balance.outcome import Failure, Success, safely
 from mpesa_balance.results import Result, read_result
 from mpesa_balance.states import QueryState
 
@@ -13,18 +23,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
+    "AccountMissing",
+    "AnsweredBy",
     "Balance",
+    "BalanceAnswer",
     "BalanceAsk",
     "BalanceClient",
     "BrokerUnavailable",
     "CallbackUnreadable",
+    "Failure",
+    "Funds",
     "MpesaBalanceError",
+    "NoAnswerYet",
+    "NoBalance",
     "QueryState",
     "RequestRefused",
     "Result",
+    "Success",
     "parse_balance",
     "read_result",
     "request_id_for",
+    "safely",
 ]
 
 
