@@ -21,7 +21,6 @@ from mpesa_balance.contract import (
     request_id,
 )
 from mpesa_balance.errors import BrokerUnavailable, NoAnswerYet, NoBalance, RequestRefused
-from mpesa_balance.listening import Listener
 
 #: How a publisher meets a broker that is away: it fails within two seconds and says so.
 PUBLISHING: Final = {
@@ -77,7 +76,7 @@ class BalanceClient:
         """
         address = check_broker_url(broker_url)
         self._name = name
-        self._listener = Listener(address)
+        self._address = address
         self._app = Celery("mpesa-balance-client", broker=address, set_as_current=False)
         self._app.conf.update(PUBLISHING)
 
@@ -187,7 +186,10 @@ class BalanceClient:
         )
 
     def _look_up(self, request_id: UUID, timeout: float) -> BalanceAnswer | None:
-        with self._listener.channel() as (channel, listen):
+        # Here and not above: redis brings what it finds installed, and who only asks does without.
+        from mpesa_balance.listening import listening
+
+        with listening(self._address) as (channel, listen):
             message = {"request_id": str(request_id), "channel": channel, "requested_by": self._name}
             self._send(GET_BALANCE, message, expires=timeout)
             document = listen(timeout)
@@ -204,7 +206,6 @@ class BalanceClient:
 
     def close(self) -> None:
         """Give the broker connections back."""
-        self._listener.close()
         self._app.close()
 
     def __enter__(self) -> Self:

@@ -16,28 +16,20 @@ from mpesa_balance.errors import BrokerUnavailable
 Listen = Callable[[float], Mapping[str, Any] | None]
 
 
-class Listener:
-    """Hears answers, each on a channel of its own. Raises BrokerUnavailable within two seconds."""
+@contextmanager
+def listening(broker_url: str) -> Iterator[tuple[str, Listen]]:
+    """A channel that is listened to, and what waits for its one message.
 
-    def __init__(self, broker_url: str) -> None:
-        self._store = redis.Redis.from_url(
-            broker_url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=None
-        )
-
-    @contextmanager
-    def channel(self) -> Iterator[tuple[str, Listen]]:
-        """A channel that is listened to, and what waits for its one message."""
-        name = ANSWERS + uuid4().hex
-        with _told(), self._store.pubsub() as channel:  # type: ignore[no-untyped-call]
-            channel.subscribe(name)
-            # Redis confirms it; a question that is asked before could be answered to nobody.
-            if channel.get_message(timeout=1) is None:
-                raise redis.TimeoutError("the subscription was not confirmed")
-            yield name, lambda seconds: _next(channel, seconds)
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._store.close()
+    Raises BrokerUnavailable within two seconds.
+    """
+    name = ANSWERS + uuid4().hex
+    store = redis.Redis.from_url(broker_url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=None)
+    with _told(), store, store.pubsub() as channel:  # type: ignore[no-untyped-call]
+        channel.subscribe(name)
+        # Redis confirms it; a question that is asked before could be answered to nobody.
+        if channel.get_message(timeout=1) is None:
+            raise redis.TimeoutError("the subscription was not confirmed")
+        yield name, lambda seconds: _next(channel, seconds)
 
 
 def _next(channel: Any, seconds: float) -> Mapping[str, Any] | None:

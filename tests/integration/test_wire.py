@@ -1,4 +1,4 @@
-"""The wire as callers of version 1 know it: what they send is taken, what they are sent has its old form."""
+"""The wire as callers of version 1 know it: what they send is taken, and what they are sent has its form."""
 
 import json
 from pathlib import Path
@@ -46,6 +46,10 @@ def test_an_answer_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
 
 def test_the_channels_for_answers_have_their_form() -> None:
     assert contract.is_answers_channel(WIRE["answers_channel"])
+
+
+def kind(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
 
 
 def test_what_callers_are_told_has_its_form(house: House, bell: Bell) -> None:
