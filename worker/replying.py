@@ -48,5 +48,10 @@ def _send(house: House, connection: Connection, reply: Reply) -> None:
     document: dict[str, Any] = answer.document()
     if not reply.include_accounts:
         del document["accounts"]
-    event = {"version": EVENT_VERSION, "event_id": str(reply.id)} | document | {"state": reply.state}
+    event = document | {
+        "version": EVENT_VERSION,
+        "event_id": str(reply.id),
+        "idempotency_key": reply.idempotency_key,
+        "state": reply.state,
+    }
     house.bells.tell(reply.task, reply.queue, event)

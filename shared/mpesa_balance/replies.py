@@ -20,6 +20,7 @@ class Reply:
 
     id: UUID
     request_id: UUID
+    idempotency_key: str | None
     state: str
     task: str
     queue: str
@@ -71,7 +72,8 @@ _ADD_FOR_REQUEST: Final = """
 """
 
 _TAKE: Final = """
-    SELECT p.id, p.request_id, p.state, r.reply_task AS task, r.reply_queue AS queue, r.include_accounts
+    SELECT p.id, p.request_id, r.idempotency_key, p.state, r.reply_task AS task, r.reply_queue AS queue,
+           r.include_accounts
     FROM replies p JOIN balance_requests r ON r.id = p.request_id
     WHERE p.sent_at IS NULL AND p.next_attempt_at <= now()
     ORDER BY p.attempts, p.next_attempt_at LIMIT %(limit)s FOR UPDATE OF p SKIP LOCKED

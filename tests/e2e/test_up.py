@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ import pytest
 import redis
 import requests
 
-from ops.stack.programs import CHECKOUT
 from tests.conftest import Postgres, private_folder
+from tests.e2e.other_team import environment_of_another_team
 from tests.e2e.running import COMMAND, Stack, is_alive, running, start
 from tests.fakes import eventually
 
@@ -53,25 +51,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def other_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another team's virtual environment: celery, redis, our wheel, and packages with bad names."""
-    folder = tmp_path_factory.mktemp("other")
-    wheels = folder / "wheels"
-    build = "from hatchling.build import build_wheel; build_wheel(__import__('sys').argv[1])"
-    wheels.mkdir()
-    subprocess.run(
-        (sys.executable, "-c", build, str(wheels)), cwd=CHECKOUT, check=True, capture_output=True
-    )
-    venv.create(folder / "venv", with_pip=True)
-    python = folder / "venv" / "bin" / "python"
-    (wheel,) = wheels.glob("*.whl")
-    constraints = CHECKOUT / "constraints.txt"
-    install = (python, "-m", "pip", "install", "--quiet", "-c", constraints, wheel)
-    subprocess.run(install, check=True, capture_output=True)
-    packages = next((folder / "venv" / "lib").glob("python3*")) / "site-packages"
-    for name in ("shared", "worker", "webhooks"):
-        (packages / name).mkdir()
-        (packages / name / "__init__.py").write_text("DECOY = True\n")
-    return python
+    return environment_of_another_team(tmp_path_factory.mktemp("other"))
 
 
 def ask(python: Path, code: str, stack: Stack) -> str:

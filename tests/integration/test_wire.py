@@ -1,4 +1,4 @@
-"""The wire as callers of version 1 know it: what they send is taken, and what they are sent has its form."""
+"""The wire as callers of version 1 know it: what they send is taken, what they are sent has its form."""
 
 import json
 from pathlib import Path
