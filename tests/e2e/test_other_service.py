@@ -39,18 +39,8 @@ def given() -> Iterator[tuple[Stack, FaultyRedis]]:
 
 @contextmanager
 def payroll_worker(python: Path, environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    command = (
-        python,
-        "-m",
-        "celery",
-        "--app",
-        "payroll",
-        "worker",
-        "--queues",
-        "payroll",
-        "--pool",
-        "solo",
-    )
+    celery = (python, "-m", "celery", "--app", "payroll")
+    command = (*celery, "worker", "--queues", "payroll", "--pool", "solo", "--loglevel", "info")
     with log.open("wb") as written:
         process = subprocess.Popen(
             command, cwd=EXAMPLES, env=environment, stdout=written, stderr=written, start_new_session=True
