@@ -26,7 +26,8 @@ class Schedule:
     @property
     def request_id(self) -> UUID:
         """The request of the tick that is due: however often it is opened, it is one."""
-        return uuid5(REQUEST_NAMESPACE, f"schedule/{self.id}/{self.next_due_at}")
+        due = self.next_due_at.timestamp() if self.next_due_at else None
+        return uuid5(REQUEST_NAMESPACE, f"schedule/{self.id}/{due}")
 
 
 def add(connection: Connection, shortcode: str, timetable: Timetable) -> Schedule:

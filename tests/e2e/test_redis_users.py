@@ -19,7 +19,7 @@ from mpesa_balance import BalanceClient, contract
 from ops.stack.ports import free_port
 from ops.stack.programs import CHECKOUT
 from tests.brokers import PASSWORDS, Authority, let_in_users, refusals, tls_in_front_of
-from tests.e2e.test_worker_alone import Worker, working
+from tests.e2e.alone import Worker, working
 from tests.fakes import eventually
 from tests.integration.answers import rows
 from worker.house import House
