@@ -34,7 +34,7 @@ test: $(STAMP) ## Run the tests (about a minute)
 e2e: $(STAMP) ## Run the slow tests: whole stacks, started, killed and started again
 	@$(BIN)/python -m pytest -m slow
 
-faults: $(STAMP) ## Break whole stacks, hold the ledger against them, write ops/docs/faults.md (about an hour)
+faults: $(STAMP) ## Break whole stacks, hold the ledger against them, write ops/docs/faults.md (half an hour)
 	@rm -f .faults.jsonl
 	@FAULTS_LINES=.faults.jsonl CHAOS_SECONDS=600 $(BIN)/python -m pytest -n 2 -m faults
 	@$(BIN)/python -m tests.faults.report .faults.jsonl ops/docs/faults.md

@@ -19,7 +19,7 @@ def crash(arena: Arena, points: list[CrashPoint], times: int, rate: float) -> No
     for point in points:
         arena.arm(point, times)
     # A slow app has a line, which the bells of its end are for; a token that is gone is minted again.
-    set_rate(arena, 5)
+    set_rate(arena, rate / 2)
     for _ in range(12):
         arena.callers.ask()
     with asking(arena.callers, rate):
@@ -29,7 +29,7 @@ def crash(arena: Arena, points: list[CrashPoint], times: int, rate: float) -> No
     set_rate(arena, 200)
 
 
-def set_rate(arena: Arena, rate: int) -> None:
+def set_rate(arena: Arena, rate: float) -> None:
     with arena.database.transaction() as connection:
         connection.execute("UPDATE daraja_apps SET requests_per_second = %s", (rate,))
 
