@@ -61,9 +61,7 @@ def test_what_cannot_be_kept_is_refused(
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
-def test_a_number_that_no_schedule_has_is_said(
-    environment: dict[str, str], settings: WorkerSettings
-) -> None:
+def test_a_number_that_no_schedule_has_is_said(environment: dict[str, str], house: House) -> None:
     for what in ("remove", "pause", "resume"):
         done = run(environment, "shortcodes", "schedule", what, "4711")
         assert (done.returncode, "no schedule has the number 4711" in done.stderr) == (4, True)
