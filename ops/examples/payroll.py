@@ -48,7 +48,7 @@ def ask(shortcode: str, payroll: str) -> UUID:
 @app.task(name="payroll.balance_known", autoretry_for=(BrokerUnavailable,), retry_backoff=True)
 def balance_known(*, event: dict[str, Any]) -> None:
     """Told how the request ended, at least once: what is done here must bear to be done twice."""
-    payroll = event["idempotency_key"].removeprefix("payroll-")
+    payroll = (event["idempotency_key"] or "").removeprefix("payroll-")
     if event["state"] != "completed":
         logger.warning("payroll %s waits: %s", payroll, event["advice"] or event["state"])
         return

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from tests.integration.answers import rows
 from worker.house import House
 
 pytestmark = pytest.mark.slow
+
+CALLERS = CHECKOUT / "ops" / "docs" / "callers.md"
 
 ASKED = "SELECT id FROM balance_requests"
 
@@ -159,3 +162,44 @@ def test_a_worker_refuses_a_certificate_that_nobody_vouches_for(
     finally:
         worker.kill()
         worker.wait()
+
+
+def test_a_service_that_is_told_does_its_work_under_the_user_that_the_docs_describe(
+    environment: dict[str, str], house: House, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    urls = let_in_users(valkey)
+    rules = re.search(r"^user payroll (.*?)^```", CALLERS.read_text(), re.MULTILINE | re.DOTALL)
+    assert rules is not None
+    words = rules[1].replace("#{payroll}", ">hunter2-p").split()
+    valkey.client().execute_command("ACL SETUSER", "payroll", "reset", *grouped(words))
+    own = {"BROKER_URL": f"redis://payroll:hunter2-p@127.0.0.1:{valkey.port}/0", "NEEDED": "1"}
+    log = tmp_path / "payroll.log"
+    command = (sys.executable, "-m", "celery", "--app", "payroll", "worker", "--queues", "payroll")
+    with working({**environment, "BROKER_URL": urls["house"]}, tmp_path), log.open("wb") as written:
+        payroll = subprocess.Popen(
+            (*command, "--pool", "solo", "--loglevel", "info"),
+            cwd=CHECKOUT / "ops" / "examples",
+            env={**os.environ, **own},
+            stdout=written,
+            stderr=written,
+        )
+        try:
+            with BalanceClient(own["BROKER_URL"]) as client:
+                asked = client.request_balance("999999", reply_to=("payroll.balance_known", "payroll"))
+                assert client.wait(asked, timeout=30).refusal is not None
+            eventually(lambda: "payroll.balance_known" in log.read_text() and "waits" in log.read_text())
+        finally:
+            payroll.terminate()
+            payroll.wait()
+    assert [refusals(valkey, user) for user in ("payroll", "house")] == [[], []]
+
+
+def grouped(words: list[str]) -> list[str]:
+    """The words of a rule as Redis takes them: what stands in brackets is one."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1].startswith("(") and not found[-1].endswith(")"):
+            found[-1] += f" {word}"
+        else:
+            found.append(word)
+    return found
