@@ -127,6 +127,10 @@ def test_without_the_command_line_extra_the_command_says_what_to_install(other_s
     assert "mpesa-balance[cli]" in done.stderr
 
 
+def tasks(stack: Stack) -> list[dict[str, Any]]:
+    return list(flower(stack, "/api/tasks").values())
+
+
 def test_flower_shows_the_workers_online_and_the_task_succeeded(stack: Stack) -> None:
     answer = stack.query()
     workers = flower(stack, "/api/workers?refresh=1")
@@ -137,8 +141,15 @@ def test_flower_shows_the_workers_online_and_the_task_succeeded(stack: Stack) ->
 
 
 def test_flower_shows_no_secret_and_no_balance(stack: Stack) -> None:
-    answer = stack.query()
-    shown = json.dumps(flower(stack, "/api/tasks"))
+    """Not even of a reply that its caller wants with amounts, nor of a look at them."""
+    with BalanceClient(stack.env["CALLER_BROKER_URL"]) as client:
+        reply_to = ("payroll.told", "payroll")
+        asked = client.request_balance("600000", reply_to=reply_to, include_accounts=True)
+        client.wait(asked, timeout=60)
+    answer = completed(stack, str(asked))
+    told = eventually(lambda: [one for one in tasks(stack) if one["name"] == "payroll.told"], seconds=30)
+    assert str(asked) in told[0]["kwargs"]
+    shown = json.dumps(tasks(stack))
     amounts = {account["current"] for account in answer["accounts"]} - {"0.00"}
     assert amounts
     assert not any(amount in shown for amount in amounts)
