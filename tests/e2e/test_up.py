@@ -14,6 +14,7 @@ import pytest
 import redis
 import requests
 
+from mpesa_balance import BalanceClient
 from tests.conftest import Postgres, private_folder
 from tests.e2e.other_team import environment_of_another_team
 from tests.e2e.running import COMMAND, Stack, is_alive, running, start
