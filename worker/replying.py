@@ -3,7 +3,8 @@
 import logging
 from typing import Any, Final
 
-from mpesa_balance import history, replies
+from mpesa_balance import audit, history, replies
+from mpesa_balance.audit import Action
 from mpesa_balance.contract import EVENT_VERSION
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
@@ -49,4 +50,8 @@ def _send(house: House, connection: Connection, reply: Reply) -> None:
     if not reply.include_accounts:
         del document["accounts"]
     event = {"version": EVENT_VERSION, "event_id": str(reply.id)} | document | {"state": reply.state}
-    house.bells.tell(reply.task, reply.queue, event)
+    # What the broker does not take was not looked at either.
+    with connection.transaction():
+        if reply.include_accounts:
+            audit.look(connection, f"queue:{reply.queue}", Action.REPLY_SENT, answer)
+        house.bells.tell(reply.task, reply.queue, event)
