@@ -6,8 +6,9 @@ from uuid import UUID
 
 import redis
 
-from mpesa_balance import history
+from mpesa_balance import audit, history
 from mpesa_balance.answers import BalanceAnswer
+from mpesa_balance.audit import Action
 from mpesa_balance.contract import is_answers_channel
 from worker.house import House
 
@@ -21,11 +22,19 @@ def answer(house: House, request_id: str, channel: str, requested_by: str | None
         return
     with house.database.transaction() as connection:
         found = history.of_request(connection, house.database.sealer, UUID(request_id))
+        if found is not None:
+            audit.look(connection, _name(requested_by), Action.ANSWER_FETCHED, found)
     document = (found or BalanceAnswer(request_id=UUID(request_id))).document()
     try:
         house.store.publish(channel, json.dumps(document))
     except redis.RedisError as error:
         logger.warning("an answer was not told, its caller will ask again: %s", error)
+
+
+def _name(requested_by: object) -> str:
+    """Who looks, as the message says; it may say anything."""
+    is_name = isinstance(requested_by, str) and requested_by.strip()
+    return str(requested_by) if is_name else audit.UNNAMED_CALLER
 
 
 def _is_uuid(text: object) -> bool:

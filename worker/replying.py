@@ -3,7 +3,8 @@
 import logging
 from typing import Any, Final
 
-from mpesa_balance import history, replies
+from mpesa_balance import audit, history, replies
+from mpesa_balance.audit import Action
 from mpesa_balance.contract import EVENT_VERSION
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
@@ -54,4 +55,8 @@ def _send(house: House, connection: Connection, reply: Reply) -> None:
         "idempotency_key": reply.idempotency_key,
         "state": reply.state,
     }
-    house.bells.tell(reply.task, reply.queue, event)
+    # What the broker does not take was not looked at either.
+    with connection.transaction():
+        if reply.include_accounts:
+            audit.look(connection, f"queue:{reply.queue}", Action.REPLY_SENT, answer)
+        house.bells.tell(reply.task, reply.queue, event)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mpesa_balance import apps, shortcodes
+from mpesa_balance import shortcodes
 from mpesa_balance.apps import SANDBOX, App
+from mpesa_balance.cli import registration
 from mpesa_balance.database import Connection, Database
 from mpesa_balance.errors import MpesaBalanceError, RequestRefused
 from mpesa_balance.sealing import Sealer, parse_sealer
@@ -157,8 +158,8 @@ def _register_simulator(state: StateDirectory, settings: dict[str, str]) -> None
     database = Database(DatabaseSettings(database_url=settings["DATABASE_URL"], sealer=sealer))
     with database.transaction() as connection:
         _refuse_to_replace_real_ones(connection, sealer)
-        apps.add(connection, sealer, app, replace=True)
-        shortcodes.add(connection, sealer, entry, replace=True)
+        registration.add_app(connection, sealer, app, replace=True)
+        registration.add_shortcode(connection, sealer, entry, replace=True)
     database.close()
 
 

@@ -50,8 +50,11 @@ class App:
         return self.environment == PRODUCTION
 
 
-def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = False) -> None:
-    """Register an app. Raises RequestRefused with everything that is wrong with it."""
+def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = False) -> bool:
+    """Register an app; False where it took the place of another one of its name.
+
+    Raises RequestRefused with everything that is wrong with it.
+    """
     wrong = _address_violations(app)
     if not _APP_NAME.fullmatch(app.name):
         wrong.append("an app's name must be 1 to 63 lowercase letters, digits and hyphens")
@@ -74,9 +77,10 @@ def add(connection: Connection, sealer: Sealer, app: App, *, replace: bool = Fal
         "secret": sealer.seal_text(app.consumer_secret, credential_place(app.name, "consumer_secret")),
         "rate": app.requests_per_second,
     }
-    added = connection.execute(_REPLACE if replace else _ADD, row)
-    if not added.rowcount:
+    added = connection.execute(_REPLACE if replace else _ADD, row).fetchone()
+    if added is None:
         raise RequestRefused([f"app {app.name!r} is registered already: --replace changes it"])
+    return bool(added["is_new"])
 
 
 def _address_violations(app: App) -> list[str]:
@@ -129,6 +133,7 @@ _ADD: Final = """
         (name, environment, base_url, certificate, consumer_key, consumer_secret, requests_per_second)
     VALUES (%(name)s, %(environment)s, %(base_url)s, %(certificate)s, %(key)s, %(secret)s, %(rate)s)
     ON CONFLICT (name) DO NOTHING
+    RETURNING true AS is_new
 """
 
 _REPLACE: Final = """
@@ -142,6 +147,8 @@ _REPLACE: Final = """
         -- A rate that was wrong has put the next slot in the wrong place.
         next_slot_at = CASE daraja_apps.requests_per_second WHEN excluded.requests_per_second
                        THEN daraja_apps.next_slot_at ELSE '-infinity' END
+    -- It looks at what was there when the statement began.
+    RETURNING NOT EXISTS (SELECT FROM daraja_apps a WHERE a.name = %(name)s) AS is_new
 """
 
 _RATE: Final = "SELECT requests_per_second FROM daraja_apps WHERE name = %(name)s"

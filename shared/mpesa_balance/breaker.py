@@ -3,7 +3,8 @@
 from typing import Final
 from uuid import UUID
 
-from mpesa_balance import outbox
+from mpesa_balance import audit, outbox
+from mpesa_balance.audit import Action
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound
 from mpesa_balance.shortcodes import unregistered
@@ -26,7 +27,9 @@ def suspend_after(connection: Connection, attempt_id: UUID, because: str, advice
         "topic": outbox.SHORTCODE_SUSPENDED,
         "message": f"nothing more is asked in its name: {because}. {advice}",
     }
-    connection.execute(_SUSPEND_AFTER, row)
+    for suspended in connection.execute(_SUSPEND_AFTER, row).fetchall():
+        shortcode = suspended["shortcode"]
+        audit.add(connection, audit.BREAKER, Action.SHORTCODE_SUSPENDED, shortcode, because)
 
 
 def resume(connection: Connection, shortcode: str) -> None:
@@ -54,6 +57,7 @@ _SUSPEND_AFTER: Final = """
     )
     INSERT INTO outbox (topic, message, shortcode, query_id)
     SELECT %(topic)s, %(message)s, shortcode, query_id FROM suspended
+    RETURNING shortcode
 """
 
 _RESUME: Final = """

@@ -35,8 +35,11 @@ class Shortcode:
     suspended_because: str | None = None
 
 
-def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bool = False) -> None:
-    """Register a shortcode under an app that exists. Raises NotFound or RequestRefused."""
+def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bool = False) -> bool:
+    """Register a shortcode under an app that exists; False where it was registered before.
+
+    Raises NotFound or RequestRefused.
+    """
     found = (
         check_party(entry.shortcode, entry.identifier_type),
         _check_credential(entry),
@@ -53,9 +56,10 @@ def add(connection: Connection, sealer: Sealer, entry: Shortcode, *, replace: bo
         "kind": entry.credential_kind,
         "credential": sealer.seal_text(entry.credential, credential_place(entry.shortcode)),
     }
-    added = connection.execute(_REPLACE if replace else _ADD, row)
-    if not added.rowcount:
+    added = connection.execute(_REPLACE if replace else _ADD, row).fetchone()
+    if added is None:
         raise RequestRefused([f"shortcode {entry.shortcode} is registered already: --replace changes it"])
+    return bool(added["is_new"])
 
 
 def _check_credential(entry: Shortcode) -> str | None:
@@ -129,6 +133,7 @@ _ADD: Final = """
     INSERT INTO shortcodes (shortcode, app, identifier_type, initiator, credential_kind, credential)
     VALUES (%(shortcode)s, %(app)s, %(identifier_type)s, %(initiator)s, %(kind)s, %(credential)s)
     ON CONFLICT (shortcode) DO NOTHING
+    RETURNING true AS is_new
 """
 
 _REPLACE: Final = """
@@ -138,6 +143,8 @@ _REPLACE: Final = """
         app = excluded.app, identifier_type = excluded.identifier_type,
         initiator = excluded.initiator, credential_kind = excluded.credential_kind,
         credential = excluded.credential, credential_set_at = clock_timestamp(), password_told = NULL
+    -- It looks at what was there when the statement began.
+    RETURNING NOT EXISTS (SELECT FROM shortcodes s WHERE s.shortcode = %(shortcode)s) AS is_new
 """
 
 _SHORTCODES: Final = """

@@ -6,9 +6,11 @@ from uuid import UUID
 
 import click
 
-from mpesa_balance import history, shortcodes
+from mpesa_balance import audit, history, shortcodes
 from mpesa_balance.answers import BalanceAnswer
+from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, stores
+from mpesa_balance.cli.acting import actor
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused, Unavailable
@@ -33,7 +35,7 @@ _POLL_SECONDS: Final = 0.2
 )
 @click.option("--remarks", help="2 to 100 plain characters that M-PESA keeps with the query.")
 @click.option("--idempotency-key", help="Asking twice with one key is one request.")
-@click.option("--requested-by", default="mpesa-balance query", show_default=True, help="For the history.")
+@click.option("--requested-by", default=actor, help="For the history; the name at this machine by default.")
 @click.option(
     "--max-age", type=click.IntRange(min=0), help="A balance at most this old will do, in seconds."
 )
@@ -73,6 +75,7 @@ def status(query_id: UUID, json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         standing = history.of_query(connection, database.sealer, query_id)
+        audit.look(connection, actor(), Action.BALANCE_SHOWN, standing)
         events = history.timeline(connection, standing.query_id) if standing.query_id else []
     if json_output:
         timeline = [event.document() for event in events]
@@ -94,6 +97,8 @@ def balances(shortcode: str | None, json_output: bool) -> None:
         if shortcode:
             shortcodes.named(connection, database.sealer, shortcode)
         newest = history.latest(connection, database.sealer, shortcode)
+        for standing in newest:
+            audit.look(connection, actor(), Action.BALANCE_SHOWN, standing)
     if json_output:
         output.write_json([standing.document() for standing in newest])
     else:
@@ -111,6 +116,8 @@ def _wait(database: Database, request_id: UUID, timeout: int) -> BalanceAnswer:
         while time.monotonic() < ends:
             with database.transaction() as connection:
                 standing = history.of_request(connection, database.sealer, request_id)
+                if standing is not None:
+                    audit.look(connection, actor(), Action.BALANCE_SHOWN, standing)
             if standing is not None and not standing.is_open:
                 return standing
             if standing is not None:

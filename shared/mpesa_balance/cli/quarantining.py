@@ -5,8 +5,10 @@ from uuid import UUID
 
 import click
 
-from mpesa_balance import quarantine
+from mpesa_balance import audit, quarantine
+from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, stores
+from mpesa_balance.cli.acting import actor
 from mpesa_balance.quarantine import Quarantined
 
 
@@ -38,6 +40,7 @@ def drop_task(task_id: UUID, json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         dropped = quarantine.release(connection, database.sealer, task_id)
+        audit.add(connection, actor(), Action.TASK_DROPPED, str(task_id), dropped.task)
     sentence = f"Dropped {dropped.task} {dropped.id}: {dropped.message}"
     output.report(sentence, _document(dropped) | {"message": dropped.message}, json_output)
 

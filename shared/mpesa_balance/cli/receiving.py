@@ -5,8 +5,10 @@ from typing import Any, Final
 
 import click
 
-from mpesa_balance import received
+from mpesa_balance import audit, received
+from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, stores
+from mpesa_balance.cli.acting import actor
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused
 from mpesa_balance.inbox import Disposition
@@ -53,11 +55,11 @@ def list_callbacks(
 def show_callback(number: int, payload: bool, json_output: bool) -> None:
     """Show one callback and its replays."""
     database = stores.database()
+    if payload:
+        # Bytes are written as they are, without a newline of ours.
+        click.echo(_payload(database, number), nl=False)
+        return
     with database.transaction() as connection:
-        if payload:
-            # Bytes are written as they are, without a newline of ours.
-            click.echo(received.payload(connection, database.sealer, number), nl=False)
-            return
         one = received.shown(connection, number)
         replays = [replayed.document() for replayed in received.replays(connection, number)]
     if json_output:
@@ -99,11 +101,28 @@ def replay_callbacks(numbers: tuple[int, ...], only: tuple[str, ...], by: str, j
         click.get_current_context().exit(EXIT_NOT_APPLIED)
 
 
+def _payload(database: Database, number: int) -> bytes:
+    """The bytes of a callback, once it is on record who gets them."""
+    with database.transaction() as connection:
+        found = received.payload(connection, database.sealer, number)
+        # By its shortcode, so that all who saw the amounts of one are found together.
+        about = received.shown(connection, number).shortcode or _subject(number)
+        audit.add(connection, actor(), Action.PAYLOAD_SHOWN, about, _subject(number))
+    return found
+
+
 def _replayed(database: Database, number: int, by: str) -> dict[str, Any]:
     """One replay in a transaction of its own, so that one fault does not undo the others."""
     with database.transaction() as connection:
         verdict = replay(connection, database.sealer, number, by)
+        detail = f"{verdict.disposition}, by {by}"
+        audit.add(connection, actor(), Action.CALLBACK_REPLAYED, _subject(number), detail)
     return {"id": number, "disposition": verdict.disposition, "reason": verdict.reason}
+
+
+def _subject(number: int) -> str:
+    """A callback in the audit trail: its number alone might be a shortcode's."""
+    return f"callback {number}"
 
 
 def _row(one: Received) -> tuple[str, ...]:

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import click
 
-from mpesa_balance import apps, breaker, passwords, shortcodes
+from mpesa_balance import apps, audit, breaker, passwords, shortcodes
 from mpesa_balance.apps import BASE_URLS, DEFAULT_RATE, App
-from mpesa_balance.cli import output, prompting, stores
+from mpesa_balance.audit import Action
+from mpesa_balance.cli import output, prompting, registration, stores
+from mpesa_balance.cli.acting import actor
 from mpesa_balance.cli.scheduling import schedule_group
 from mpesa_balance.daraja_request import IDENTIFIER_TYPES
 from mpesa_balance.shortcodes import Shortcode
@@ -62,7 +64,7 @@ def add_app(
             consumer_secret=secret,
             requests_per_second=apps.rate_of(connection, name) if rate is None else Decimal(str(rate)),
         )
-        apps.add(connection, database.sealer, app, replace=replace)
+        registration.add_app(connection, database.sealer, app, replace=replace)
     output.report(f"App {name} is registered.", _app_document(app), json_output)
 
 
@@ -125,7 +127,7 @@ def add_shortcode(
     )
     database = stores.database()
     with database.transaction() as connection:
-        shortcodes.add(connection, database.sealer, entry, replace=replace)
+        registration.add_shortcode(connection, database.sealer, entry, replace=replace)
     _report(f"Shortcode {shortcode} is registered.", shortcode, json_output)
 
 
@@ -174,6 +176,7 @@ def suspend_shortcode(shortcode: str, because: str, json_output: bool) -> None:
     """Send nothing for SHORTCODE until it is resumed."""
     with stores.database().transaction() as connection:
         breaker.suspend(connection, shortcode, because)
+        audit.add(connection, actor(), Action.SHORTCODE_SUSPENDED, shortcode, because)
     _report(f"Shortcode {shortcode} is suspended.", shortcode, json_output)
 
 
@@ -184,6 +187,7 @@ def resume_shortcode(shortcode: str, json_output: bool) -> None:
     """Let queries for SHORTCODE go on."""
     with stores.database().transaction() as connection:
         breaker.resume(connection, shortcode)
+        audit.add(connection, actor(), Action.SHORTCODE_RESUMED, shortcode)
     _report(f"Shortcode {shortcode} is resumed.", shortcode, json_output)
 
 

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import click
 
-from mpesa_balance import rotation, sealed_columns
+from mpesa_balance import audit, rotation, sealed_columns
+from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, stores
+from mpesa_balance.cli.acting import actor
 from mpesa_balance.cli.programs import program
 from mpesa_balance.contract import UNROUTABLE_QUEUE
 from mpesa_balance.database import Database
@@ -69,9 +71,13 @@ def rotate(json_output: bool) -> None:
     """
     with closing(stores.database()) as database, output.Progress("counting what there is") as progress:
         before = sealed_columns.census(database)
+        _write_down(database, Action.KEY_ROTATION_BEGUN, database.sealer.first)
         done = [_resealed(database, column, before[column.name], progress) for column in SEALED]
         progress.show("counting again")
         after = sealed_columns.census(database)
+        anew, broken = sum(one.rows for one in done), sum(one.broken for one in done)
+        detail = f"{anew} rows sealed anew, {broken} do not open"
+        _write_down(database, Action.KEY_ROTATION_ENDED, database.sealer.first, detail)
     left = {name: sealed_columns.others(found, database.sealer) for name, found in after.items()}
     is_finished = not any(left.values()) and not any(one.broken for one in done)
     documents = [_document(one, left[one.column.name]) for one in done]
@@ -87,6 +93,12 @@ def rotate(json_output: bool) -> None:
         click.echo(_finished(database.sealer) if is_finished else _unfinished(database.sealer, done))
     if not is_finished:
         click.get_current_context().exit(EXIT_UNFINISHED)
+
+
+def _write_down(database: Database, action: Action, key_id: str, detail: str = "") -> None:
+    """An entry in a transaction of its own: a rotation has many, and may be killed between any two."""
+    with database.transaction() as connection:
+        audit.add(connection, actor(), action, key_id, detail)
 
 
 def _resealed(
@@ -158,6 +170,10 @@ def drop(key_id: str, only_spool: bool, json_output: bool) -> None:
     used = {place: count for place, named in found.items() if (count := named[key_id])}
     if used:
         raise RequestRefused([_refusal(key_id, place, count) for place, count in used.items()])
+    if not only_spool:
+        detail = f"not looked at: {unseen}" if unseen else ""
+        with closing(stores.database()) as database:
+            _write_down(database, Action.KEY_DROP_ALLOWED, key_id, detail)
     document = {"key": key_id, "looked_at": list(found), "not_looked_at": unseen}
     output.report(_allowed(key_id, found, unseen, only_spool), document, json_output)
     if unseen:
