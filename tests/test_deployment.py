@@ -25,6 +25,9 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"] 
 #: The users of Redis, and the secret that is the address for each.
 REDIS_URLS = {"house": "broker_url", "webhooks": "webhooks_broker_url", "caller": "caller_broker_url"}
 
+#: What is off by itself, and on in the network of the compose file, of which nothing is published.
+INSIDE = {"METRICS_HOST": "0.0.0.0", "METRICS_PORT": "9464"}
+
 
 def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -98,7 +101,7 @@ def test_every_setting_can_be_given_through_the_compose_file(
         if default is None:
             assert f"{name}_FILE" in given or name == "CALLBACK_BASE_URL"
         elif name != "SPOOL_DIR":
-            assert given[name] == f"${{{name}:-{default}}}"
+            assert given[name] == f"${{{name}:-{INSIDE.get(name, default)}}}"
 
 
 def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_compose_file() -> None:
