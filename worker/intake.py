@@ -12,7 +12,7 @@ from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
-from worker import replying
+from worker import metrics, replying
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ def open_request(
         _refuse(house, request_id, ask.shortcode, refused, ask)
         return
     if answer is not None:
+        metrics.requested(answer.answered_by)
         logger.info("request %s %s query %s", request_id, answer.answered_by, answer.query_id)
         if answer.answered_by is AnsweredBy.OPENED:
             crash_at(CrashPoint.REQUEST_NOT_RUNG)
@@ -88,5 +89,6 @@ def _refuse(
         if is_new:
             replies.add_for_request(connection, request_id)
     if is_new:
+        metrics.requested(replies.REFUSED)
         logger.warning("request %s refused: %s", request_id, refused)
         replying.send_due(house)
