@@ -4,6 +4,7 @@ Nothing is made before it is needed: whether the processes of the tier count tog
 server starts one. See webhooks/exposition.py.
 """
 
+import re
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A fsync takes a few milliseconds; a disk that says nothing is waited for three seconds.
 _ANSWERS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+_ADDRESS = re.compile(rf"{PATH}/[^/]+/(?P<kind>{RESULT}|{TIMEOUT})")
 
 
 class Counted:
@@ -82,10 +85,11 @@ def counted() -> Counted:
 
 def answered(path: str, status: int, seconds: float | None = None) -> None:
     """A request was answered; so many seconds after all of it was there, where all of it came."""
-    kind = path.rpartition("/")[2]
+    address = _ADDRESS.fullmatch(path)
     # Strangers ask for anything, and monitors for our health.
-    if kind not in (RESULT, TIMEOUT) or not path.startswith(f"{PATH}/"):
+    if address is None:
         return
+    kind = address["kind"]
     counted().callbacks.labels(kind, status).inc()
     if seconds is not None:
         counted().answers.labels(kind).observe(seconds)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import product
 from typing import Any, Final
 
 from celery import signals
@@ -15,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from mpesa_balance import attempts, contract
 from mpesa_balance.answers import AnsweredBy
-from mpesa_balance.callback_urls import RESULT
+from mpesa_balance.callback_urls import RESULT, TIMEOUT
 from mpesa_balance.happenings import CallbackSettled, Happening
 from mpesa_balance.inbox import Disposition
 from mpesa_balance.replies import REFUSED
@@ -30,6 +31,10 @@ _WAITS: Final = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 #: What Daraja may say, of which there must be an end: a code that nobody knows is `other`.
 _CODES: Final = frozenset(row.code for row in TABLE if row.code)
 _TASKS: Final = frozenset({*contract.QUEUES, contract.CANARY})
+NEW: Final = "new"
+REPEATED: Final = "repeated"
+SENT: Final = "sent"
+PUT_OFF: Final = "put_off"
 OTHER: Final = "other"
 NONE: Final = "none"
 
@@ -62,8 +67,12 @@ class Counted:
             self.submissions.labels(outcome)
         for state in OPEN:
             self.states.labels(state)
-        for disposition in Disposition:
-            self.judged.labels(RESULT, disposition)
+        for kind, disposition in product((RESULT, TIMEOUT), Disposition):
+            self.judged.labels(kind, disposition)
+        for delivery in (NEW, REPEATED):
+            self.recorded.labels(delivery)
+        for outcome in (SENT, PUT_OFF):
+            self.replies.labels(outcome)
 
     def _make_those_of_queries(self) -> None:
         self.requests = self._counter("requests", "Requests by what answers them.", "answered_by")
@@ -171,19 +180,21 @@ def exchange(operation: str) -> Iterator[Exchange]:
 
 def minted(app: str, *, is_good: bool) -> None:
     """A token was asked for."""
-    counted().tokens.labels(app, "minted" if is_good else "failed").inc()
+    # Both are there from the first one on, so that the other's first has a rate.
+    minted, failed = (counted().tokens.labels(app, outcome) for outcome in ("minted", "failed"))
+    (minted if is_good else failed).inc()
 
 
 def recorded(new: int, repeated: int) -> None:
     """So many deliveries were recorded."""
-    counted().recorded.labels("new").inc(new)
-    counted().recorded.labels("repeated").inc(repeated)
+    counted().recorded.labels(NEW).inc(new)
+    counted().recorded.labels(REPEATED).inc(repeated)
 
 
 def replied(sent: int, put_off: int) -> None:
     """So many replies went to callers, and so many did not."""
-    counted().replies.labels("sent").inc(sent)
-    counted().replies.labels("put_off").inc(put_off)
+    counted().replies.labels(SENT).inc(sent)
+    counted().replies.labels(PUT_OFF).inc(put_off)
 
 
 def quarantined(task: str) -> None:

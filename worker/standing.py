@@ -60,17 +60,7 @@ class StandingCollector:
     def _read(self) -> list[Metric]:
         found, held = self._database()
         tokens = self._tokens(held)
-        return [
-            _gauge("database_up", "Whether Postgres answers.", {(): found is not None}),
-            *(() if found is None else gauges(found)),
-            _gauge("broker_up", "Whether Redis answers.", {(): tokens is not None}),
-            _gauge(
-                "app_token_expiry_seconds",
-                "How long the app's access token is still used; 0: there is none.",
-                {(app,): seconds for app, seconds in (tokens or {}).items()},
-                "app",
-            ),
-        ]
+        return list(gauges(found, tokens))
 
     def _database(self) -> tuple[Standing | None, list[App]]:
         """How Postgres stands, and the apps whose credentials open."""
@@ -94,8 +84,19 @@ class StandingCollector:
             return None
 
 
-def gauges(found: Standing) -> Iterable[Metric]:
-    """What is told of Postgres."""
+def gauges(found: Standing | None, tokens: Mapping[str, float] | None) -> Iterable[Metric]:
+    """What is told of Postgres, and of the tokens in Redis by app; None of a store that is away."""
+    yield _gauge("database_up", "Whether Postgres answers.", {(): found is not None})
+    if found is not None:
+        yield from _queries(found)
+        yield from _shortcodes(found)
+    yield _gauge("broker_up", "Whether Redis answers.", {(): tokens is not None})
+    left: Values = {(app,): seconds for app, seconds in (tokens or {}).items()}
+    text = "How long the app's access token is still used; 0: there is none."
+    yield _gauge("app_token_expiry_seconds", text, left, "app")
+
+
+def _queries(found: Standing) -> Iterable[Metric]:
     queries = {state: found.queries.get(state, Waiting()) for state in OPEN}
     yield _gauge("open_queries", "Queries that wait.", _by(queries, "count"), "state")
     age = "The age of the oldest query that waits."
@@ -106,9 +107,6 @@ def gauges(found: Standing) -> Iterable[Metric]:
     inbox: Values = {(str(disposition),): found.inbox.get(disposition, 0) for disposition in INBOX}
     yield _gauge("inbox_callbacks", "Callbacks that wait for a person.", inbox, "disposition")
     yield _gauge("quarantined_tasks", "Tasks in quarantine.", {(): found.quarantined})
-    yield from _shortcodes(found)
-    slots: Values = {(app,): seconds for app, seconds in found.slots.items()}
-    yield _gauge("app_next_slot_seconds", "When the app may send again.", slots, "app")
 
 
 def _shortcodes(found: Standing) -> Iterable[Metric]:
@@ -121,6 +119,8 @@ def _shortcodes(found: Standing) -> Iterable[Metric]:
     )
     balances: Values = {(one.shortcode,): one.balance_age for one in every if one.balance_age is not None}
     yield _gauge("shortcode_balance_age_seconds", "The age of its newest balance.", balances, "shortcode")
+    slots: Values = {(app,): seconds for app, seconds in found.slots.items()}
+    yield _gauge("app_next_slot_seconds", "When the app may send again.", slots, "app")
 
 
 def _waiting(name: str, what: str, waiting: Waiting) -> Iterable[Metric]:
