@@ -9,9 +9,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from mpesa_balance.callback_urls import PATH, RESULT, TIMEOUT
+from mpesa_balance.metrics import Metrics
 
 if TYPE_CHECKING:
     from webhooks.ingress import Gauges
@@ -22,11 +21,11 @@ _ANSWERS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 _ADDRESS = re.compile(rf"{PATH}/[^/]+/(?P<kind>{RESULT}|{TIMEOUT})")
 
 
-class Counted:
+class Counted(Metrics):
     """The metrics of one process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         self._make_those_of_answers()
         self._make_those_of_the_spool()
         for kind in (RESULT, TIMEOUT):
@@ -41,13 +40,11 @@ class Counted:
             "kind",
             "status",
         )
-        self.answers = Histogram(
+        self.answers = self._histogram(
             "webhook_answer_duration_seconds",
             "From the last byte of a callback until its answer.",
-            ("kind",),
-            namespace="mpesa_balance",
-            registry=self.registry,
-            buckets=_ANSWERS,
+            _ANSWERS,
+            "kind",
         )
         self.unknown_tokens = self._counter("webhook_unknown_tokens", "Tokens that we never made.")
         self.fallbacks = self._counter(
@@ -63,18 +60,6 @@ class Counted:
             "spool_oldest_callback_age_seconds", "The age of the oldest of them.", "livemax"
         )
         self.failing = self._gauge("spool_failing", "Whether a disk takes nothing.", "livemax")
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace="mpesa_balance", registry=self.registry)
-
-    def _gauge(self, name: str, text: str, mode: str) -> Gauge:
-        return Gauge(
-            name,
-            text,
-            namespace="mpesa_balance",
-            registry=self.registry,
-            multiprocess_mode=mode,  # type: ignore[arg-type]
-        )
 
 
 @lru_cache(maxsize=1)

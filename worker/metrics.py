@@ -12,13 +12,13 @@ from itertools import product
 from typing import Any, Final
 
 from celery import signals
-from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from mpesa_balance import attempts, contract
 from mpesa_balance.answers import AnsweredBy
 from mpesa_balance.callback_urls import RESULT, TIMEOUT
 from mpesa_balance.happenings import CallbackSettled, Happening
 from mpesa_balance.inbox import Disposition
+from mpesa_balance.metrics import Metrics
 from mpesa_balance.replies import REFUSED
 from mpesa_balance.result_codes import TABLE
 from mpesa_balance.states import OPEN, QueryState
@@ -49,11 +49,11 @@ SUBMISSIONS: Final = (
 )
 
 
-class Counted:
+class Counted(Metrics):
     """The metrics of one process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         self._make_those_of_queries()
         self._make_those_of_callbacks()
         self._make_those_of_tasks()
@@ -116,14 +116,6 @@ class Counted:
             "task_duration_seconds", "How long tasks ran.", _MOMENTS, "task", "outcome"
         )
         self.quarantined = self._counter("tasks_quarantined", "Tasks set aside as poison.", "task")
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace="mpesa_balance", registry=self.registry)
-
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(
-            name, text, labels, namespace="mpesa_balance", registry=self.registry, buckets=buckets
-        )
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from mpesa_balance import apps, standing
 from mpesa_balance.apps import App
 from mpesa_balance.database import DATABASE_FAULTS, connect
 from mpesa_balance.errors import DatabaseUnavailable, SealBroken
+from mpesa_balance.metrics import PREFIX
 from mpesa_balance.received import INBOX
 from mpesa_balance.settings import WorkerSettings
 from mpesa_balance.standing import Standing, Waiting
@@ -24,8 +25,6 @@ from worker.tokens import remaining_seconds
 #: How long one statement may last, and how long what was read is told again, in seconds.
 _PATIENCE: Final = 2
 _KEPT_FOR: Final = 5.0
-
-_PREFIX: Final = "mpesa_balance_"
 
 #: By the values of the labels.
 Values = dict[tuple[str, ...], float]
@@ -134,7 +133,7 @@ def _by(waiting: Mapping[Any, Waiting], what: str) -> Values:
 
 
 def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:
-    family = GaugeMetricFamily(_PREFIX + name, text, labels=labels)
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
     for given, value in values.items():
         family.add_metric(given, float(value))
     return family
