@@ -93,7 +93,7 @@ class Counted(Metrics):
         self.turns = self._histogram(
             "rate_limit_wait_seconds", "How long submissions waited for their app's slot.", _MOMENTS
         )
-        self.tokens = self._counter("tokens_minted", "Access tokens asked for.", "app", "outcome")
+        self.tokens = self._counter("token_requests", "Access tokens asked for.", "app", "outcome")
 
     def _make_those_of_callbacks(self) -> None:
         self.recorded = self._counter("callbacks_recorded", "Deliveries of callbacks recorded.", "delivery")

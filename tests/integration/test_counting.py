@@ -58,7 +58,7 @@ def test_a_query_is_counted_from_its_request_to_its_ending(house: House, bell: B
     assert value("submissions_total", outcome="acknowledged") == 1
     assert value("daraja_request_duration_seconds_count", operation="query", status="2xx") == 1
     assert value("daraja_request_duration_seconds_count", operation="token", status="2xx") == 1
-    assert value("tokens_minted_total", app="app", outcome="minted") == 1
+    assert value("token_requests_total", app="app", outcome="minted") == 1
     assert value("rate_limit_wait_seconds_count") == 1
     assert value("query_state_duration_seconds_count", state="pending") == 1
     assert 40 <= value("query_state_duration_seconds_sum", state="acknowledged") < 60
@@ -145,7 +145,7 @@ def test_a_token_that_is_not_given_is_counted_by_its_app(
 ) -> None:
     daraja.token_replies.append(Reply(503))
     submit(house, query_id)
-    assert value("tokens_minted_total", app="app", outcome="failed") == 1
+    assert value("token_requests_total", app="app", outcome="failed") == 1
     assert value("submissions_total", outcome="not_taken") == 1
 
 
