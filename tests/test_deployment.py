@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from mpesa_balance.contract import QUEUES
 from mpesa_balance.settings import Reader, load
-from ops.stack.programs import Ports, programs
+from ops.stack.programs import EXPOSING, Ports, programs
 from tests.conftest import GOOD_ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +24,9 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"] 
 
 #: The users of Redis, and the secret that is the address for each.
 REDIS_URLS = {"house": "broker_url", "webhooks": "webhooks_broker_url", "caller": "caller_broker_url"}
+
+#: What is off by itself, and on in the network of the compose file, of which nothing is published.
+INSIDE = {"METRICS_HOST": "0.0.0.0", "METRICS_PORT": "9464"}
 
 
 def run(*command: str) -> "subprocess.CompletedProcess[str]":
@@ -98,7 +101,7 @@ def test_every_setting_can_be_given_through_the_compose_file(
         if default is None:
             assert f"{name}_FILE" in given or name == "CALLBACK_BASE_URL"
         elif name != "SPOOL_DIR":
-            assert given[name] == f"${{{name}:-{default}}}"
+            assert given[name] == f"${{{name}:-{INSIDE.get(name, default)}}}"
 
 
 def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_compose_file() -> None:
@@ -111,6 +114,15 @@ def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_stack() -> 
     listed = programs(Path("/state"), ports, simulated=True)
     found = [queue for program in listed for queue in watched(list(program.command))]
     assert sorted(found) == sorted(set(QUEUES.values()))
+
+
+def test_each_program_of_the_stack_tells_of_itself_on_a_port_of_its_own_and_on_loopback() -> None:
+    metrics = {name: number for number, name in enumerate(EXPOSING, 5)}
+    ports = Ports(webhooks=1, flower=2, redis=3, simulator=4, metrics=metrics)
+    given = {one.name: one.environment for one in programs(Path("/state"), ports, simulated=True)}
+    told = {name: own for name, own in given.items() if "METRICS_PORT" in own}
+    assert {name: int(own["METRICS_PORT"]) for name, own in told.items()} == metrics
+    assert {own["METRICS_HOST"] for own in told.values()} == {"127.0.0.1"}
 
 
 def test_the_broker_keeps_what_it_has_and_forgets_nothing() -> None:

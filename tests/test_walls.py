@@ -30,9 +30,13 @@ PURE = (
     "daraja_request",
     "redaction",
     "texts",
+    "happenings",
 )
 
-HEAVY = {"psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"}
+HEAVY = {
+    *("psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"),
+    "prometheus_client",
+}
 
 
 def loaded_by(*modules: str) -> set[str]:
@@ -131,3 +135,7 @@ def test_the_library_imports_no_program_but_by_name_at_the_command_line() -> Non
     for path in LIBRARY.rglob("*.py"):
         tops = {name.partition(".")[0] for name in file_imports(path)}
         assert not tops & {"worker", "webhooks", "ops"}, path
+
+
+def test_the_command_line_needs_nothing_of_prometheus() -> None:
+    assert "prometheus_client" not in loaded_by("mpesa_balance.cli.main")

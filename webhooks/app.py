@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mpesa_balance import logs
 from mpesa_balance.settings import Reader, WebhookSettings, load_or_exit
+from webhooks import exposition
 from webhooks.bridge import ThreadBridge
 from webhooks.door import LONGEST_BODY, Door
 from webhooks.ingress import Ingress
@@ -46,7 +47,11 @@ def create_server() -> ThreadBridge:
     """What the server serves; settings come from the environment."""
     threading.excepthook = _end_with_thread
     threading.Thread(target=_end_with_server, name="orphan watch", daemon=True).start()
-    return ThreadBridge(create_app(), LONGEST_BODY)
+    settings = load_or_exit(Reader.webhooks)
+    directory = exposition.shared(settings.metrics)
+    app = create_app(settings)
+    exposition.expose(settings.metrics, directory, app.extensions["ingress"])
+    return ThreadBridge(app, LONGEST_BODY)
 
 
 def _end_with_server() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import io
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Any, Final
 from wsgiref.types import WSGIApplication
 
 from werkzeug.test import run_wsgi_app
+
+from webhooks import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -57,14 +60,18 @@ class ThreadBridge:
         except TimeoutError:
             logger.warning("refused with 408: a body did not end within %s s", DEADLINE)
             await _refuse(send, HTTPStatus.REQUEST_TIMEOUT)
+            metrics.answered(scope["path"], HTTPStatus.REQUEST_TIMEOUT)
             return
         if body is None:
             logger.warning("refused with 400: a body ended before it was complete")
             await _refuse(send, HTTPStatus.BAD_REQUEST)
+            metrics.answered(scope["path"], HTTPStatus.BAD_REQUEST)
             return
+        began = time.monotonic()
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self.threads, _call, self.app, _environ(scope, body))
         await _send(send, *answer)
+        metrics.answered(scope["path"], answer[0], time.monotonic() - began)
 
 
 async def _received(receive: Receive, longest: int) -> bytes | None:

@@ -11,6 +11,7 @@ from typing import Final
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
+from webhooks import metrics
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool
 
@@ -63,6 +64,7 @@ class Committer:
         except TimeoutError:
             logger.warning("a callback goes to the broker: the spool says nothing for %s s", DISK_PATIENCE)
             self._publisher.publish(deliveries)
+            metrics.fell_back(len(deliveries))
 
     def _patience(self) -> float:
         """How long to wait for the disk: one that says nothing already is not waited for again."""
@@ -158,6 +160,7 @@ class Committer:
             for one in waiting:
                 one.kept.set_exception(error)
         else:
+            metrics.fell_back(sum(len(one.deliveries) for one in waiting))
             for one in waiting:
                 one.kept.set_result(None)
 

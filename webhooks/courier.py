@@ -8,6 +8,7 @@ from typing import Final
 
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
+from webhooks import metrics
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool, Spooled, age_seconds
 
@@ -145,6 +146,7 @@ class Courier:
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
+        metrics.publish_failed()
         if not self._is_failing:
             logger.warning("callbacks stay in the spool for now: %s", error)
         self._is_failing = True

@@ -13,6 +13,7 @@ from mpesa_balance.deliveries import Delivery, delivery_place
 from mpesa_balance.errors import CallbackRejected
 from mpesa_balance.redaction import without_credentials
 from mpesa_balance.settings import CallbackSettings
+from webhooks import metrics
 from webhooks.strangers import Strangers
 
 #: Real callbacks are 1 to 2 KiB; a body may be this long, however it is transferred.
@@ -61,6 +62,7 @@ class Door:
         try:
             return self.settings.signer.attempt_id(token)
         except CallbackRejected:
+            metrics.token_unknown()
             self.strangers.tried(address)
             raise
 

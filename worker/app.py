@@ -101,6 +101,9 @@ app.conf.worker_consumer = "worker.envelopes:GuardedConsumer"
 # A worker that takes nothing any more notices, and ends itself to be started anew.
 app.steps["worker"].add("worker.watch:Watch")
 
+# Its main process tells Prometheus what all its processes count.
+app.steps["worker"].add("worker.exposition:Exposing")
+
 # Each queue has an exchange of its own, as Celery makes them for a plain `send_task(queue=...)`:
 # a caller and a worker that disagree about it would write to a queue that nobody reads.
 app.conf.task_queues = [

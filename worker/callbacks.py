@@ -8,7 +8,7 @@ from mpesa_balance import inbox, judgement
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import Unavailable
-from worker import replying
+from worker import metrics, replying
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | Non
     with house.database.transaction() as connection:
         new = inbox.record(connection, deliveries)
         crash_at(CrashPoint.CALLBACKS_NOT_COMMITTED)
+    metrics.recorded(len(new), len(deliveries) - len(new))
     crash_at(CrashPoint.RECEIPT_NOT_SENT)
     if spool is not None:
         house.receipts.send(spool, [message["number"] for message in messages])

@@ -13,6 +13,7 @@ from mpesa_balance.errors import (
     DarajaUnavailable,
     DarajaUnclear,
 )
+from worker import metrics
 from worker.answers import Acknowledgement, Reply, Token, read_acknowledgement, read_token
 from worker.deadline import DeadlineAdapter
 
@@ -76,6 +77,12 @@ class Daraja:
         return read_acknowledgement(reply)
 
     def _exchange(self, method: str, url: str, **options: Any) -> Reply:
+        with metrics.exchange("token" if method == "GET" else "query") as exchange:
+            reply = self._reply(method, url, **options)
+            exchange.status = reply.status
+            return reply
+
+    def _reply(self, method: str, url: str, **options: Any) -> Reply:
         try:
             with self._session.request(
                 method,

@@ -10,6 +10,7 @@ from redis.retry import Retry
 
 from mpesa_balance.database import Database
 from mpesa_balance.settings import WorkerSettings
+from worker import metrics
 from worker.bells import Bells
 from worker.daraja import Daraja
 from worker.receipts import Receipts
@@ -31,7 +32,7 @@ class House:
 
 def build(settings: WorkerSettings, bells: Bells) -> House:
     """A house that has connected to nothing yet."""
-    database = Database(settings.database, "mpesa-balance-worker")
+    database = Database(settings.database, "mpesa-balance-worker", metrics.happened)
     daraja = Daraja(settings.daraja_timeout)
     store = redis.Redis.from_url(
         settings.broker.broker_url,

@@ -12,7 +12,7 @@ from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
-from worker import replying
+from worker import metrics, replying
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ def answer(connection: Connection, house: House, request_id: UUID, ask: BalanceA
 
 def go_on(house: House, given: Answer) -> None:
     """What follows from an answer once it is committed."""
+    metrics.requested(given.answered_by)
     if given.answered_by is AnsweredBy.OPENED:
         crash_at(CrashPoint.REQUEST_NOT_RUNG)
         house.bells.submit(given.query_id)
@@ -105,5 +106,6 @@ def _refuse(
     with house.database.transaction() as connection:
         is_new = record_refusal(connection, request_id, named, refused, ask)
     if is_new:
+        metrics.requested(replies.REFUSED)
         logger.warning("request %s refused: %s", request_id, refused)
         replying.send_due(house)

@@ -10,6 +10,7 @@ from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import BrokerUnavailable
 from mpesa_balance.replies import REFUSED, Reply
+from worker import metrics
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -26,18 +27,20 @@ def send_due(house: House) -> None:
 def _send_batch(house: House) -> int:
     with house.database.transaction() as connection:
         due = replies.take(connection, _BATCH)
-        done = []
+        done, put_off = [], 0
         for reply in due:
             try:
                 _send(house, connection, reply)
             except BrokerUnavailable as error:
                 logger.warning("reply %s to %s is put off: %s", reply.id, reply.queue, error)
                 replies.put_off(connection, reply.id)
+                put_off += 1
                 break
             done.append(reply.id)
         if done:
             replies.sent(connection, done)
             crash_at(CrashPoint.REPLIES_NOT_COMMITTED)
+    metrics.replied(len(done), put_off)
     return len(done)
 
 

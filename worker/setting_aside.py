@@ -6,7 +6,7 @@ import logging
 
 from mpesa_balance import contract, quarantine
 from mpesa_balance.errors import RequestRefused
-from worker import intake
+from worker import intake, metrics
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -16,7 +16,10 @@ def set_aside(house: House, *, task: str, task_id: str, message: str, reason: st
     """Keep the task for a person to look at; a request among them is refused, so that it ends."""
     text = base64.b64decode(message).decode()
     with house.database.transaction() as connection:
-        quarantine.add(connection, house.database.sealer, contract.id_of_task(task_id), task, text, reason)
+        key = contract.id_of_task(task_id)
+        is_new = quarantine.add(connection, house.database.sealer, key, task, text, reason)
+    if is_new:
+        metrics.quarantined(task)
     if task == contract.REQUEST_BALANCE:
         kwargs = json.loads(text)["kwargs"]
         refused = RequestRefused([f"it could not be worked on: {reason}. Ask again after a fix"])

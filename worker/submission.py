@@ -31,7 +31,7 @@ from mpesa_balance.errors import (
 from mpesa_balance.queries import Ending
 from mpesa_balance.result_codes import Action, advice_for
 from mpesa_balance.shortcodes import Shortcode
-from worker import replying
+from worker import metrics, replying
 from worker.answers import Acknowledgement
 from worker.credentials import security_credential
 from worker.house import House
@@ -112,9 +112,10 @@ def _ask(house: House, attempt: Attempt, token: str) -> Outcome:
 def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
     with house.database.transaction() as connection:
         queries.lock(connection, attempt.query_id)
-        _Recorder(house, connection, attempt).record(outcome)
+        state = _Recorder(house, connection, attempt).record(outcome)
         waiting = line.ring_next(connection, attempt.app.name)
         crash_at(CrashPoint.ANSWER_NOT_COMMITTED)
+    metrics.submitted(state)
     if waiting is not None:
         crash_at(CrashPoint.NEXT_NOT_RUNG)
         house.bells.submit(waiting)
@@ -148,25 +149,28 @@ class _Recorder:
     connection: Connection
     attempt: Attempt
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: Outcome) -> str:
+        """Give what became of the attempt: a state of it, or that it was withdrawn."""
         if isinstance(outcome, Acknowledgement):
-            self._acknowledged(outcome)
-        elif isinstance(outcome, DarajaUnclear):
+            return self._acknowledged(outcome)
+        if isinstance(outcome, DarajaUnclear):
             # Its callback may still come; the grace that began with the attempt runs on.
-            self._answered(attempts.UNKNOWN, outcome)
-        elif isinstance(outcome, DarajaRefused):
-            self._answered(attempts.REFUSED, outcome)
+            return self._answered(attempts.UNKNOWN, outcome)
+        if isinstance(outcome, DarajaRefused):
+            state = self._answered(attempts.REFUSED, outcome)
             self._fail(outcome)
-        elif isinstance(outcome, DarajaError):
-            self._answered(attempts.NOT_TAKEN, outcome)
+            return state
+        if isinstance(outcome, DarajaError):
+            state = self._answered(attempts.NOT_TAKEN, outcome)
             self._try_again(outcome)
-        else:
-            # Nothing was sent, and that was our fault: it counts for nothing and fails no query.
-            wait = _AFTER_BROKEN_SEAL if isinstance(outcome, SealBroken) else _AFTER_OUR_FAULT
-            attempts.withdraw(self.connection, self.attempt.id, wait)
-            logger.warning("query %s was not submitted: %s", self.attempt.query_id, outcome)
+            return state
+        # Nothing was sent, and that was our fault: it counts for nothing and fails no query.
+        wait = _AFTER_BROKEN_SEAL if isinstance(outcome, SealBroken) else _AFTER_OUR_FAULT
+        attempts.withdraw(self.connection, self.attempt.id, wait)
+        logger.warning("query %s was not submitted: %s", self.attempt.query_id, outcome)
+        return metrics.WITHDRAWN
 
-    def _acknowledged(self, taken: Acknowledgement) -> None:
+    def _acknowledged(self, taken: Acknowledgement) -> str:
         answer = Answer(
             state=attempts.ACKNOWLEDGED,
             http_status=taken.http_status,
@@ -179,11 +183,13 @@ class _Recorder:
         # A result that came first has moved the query already; then this only fills in the ids.
         moved = queries.acknowledge(self.connection, self.attempt.query_id, self.attempt.id)
         logger.info("query %s acknowledged (%s)", self.attempt.query_id, moved.value)
+        return attempts.ACKNOWLEDGED
 
-    def _answered(self, state: str, error: DarajaError) -> None:
+    def _answered(self, state: str, error: DarajaError) -> str:
         answer = Answer(state=state, http_status=error.http_status, code=error.code, description=str(error))
         attempts.answer(self.connection, self.attempt.id, answer)
         logger.warning("query %s %s: %s", self.attempt.query_id, state.replace("_", " "), error)
+        return state
 
     def _try_again(self, error: DarajaError) -> None:
         schedule, number = self.house.settings.retries, self.attempt.number

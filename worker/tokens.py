@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from mpesa_balance.apps import App
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Database
 from mpesa_balance.errors import BrokerUnavailable, DarajaError, SealBroken
+from worker import metrics
 from worker.answers import Token
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,12 @@ class Tokens:
             stored = self._stored(app)
             if stored is not None and stored != instead_of:
                 return stored
-            token = self.mint(app)
+            try:
+                token = self.mint(app)
+            except DarajaError:
+                metrics.minted(app.name, is_good=False)
+                raise
+            metrics.minted(app.name, is_good=True)
             crash_at(CrashPoint.TOKEN_NOT_STORED)
             lives = max(token.expires_in - _SPARE_SECONDS, 1)
             self.store.set(_name(app), self._seal(app, token.value), ex=lives)
@@ -95,6 +101,11 @@ class Tokens:
 
     def _seal(self, app: App, token: str) -> bytes:
         return self.database.sealer.seal_text(token, _name(app))
+
+
+def remaining_seconds(store: redis.Redis, held: Iterable[App]) -> dict[str, float]:
+    """How long the token of each app is still used; 0 for none. Raises redis.RedisError."""
+    return {app.name: max(store.pttl(_name(app)), 0) / 1000 for app in held}
 
 
 class _RedisFaults:

@@ -7,6 +7,7 @@ from mpesa_balance.attempts import Attempt
 from mpesa_balance.database import Database
 from mpesa_balance.errors import Unavailable
 from mpesa_balance.line import SPACING
+from worker import metrics
 
 
 class Turn:
@@ -28,7 +29,9 @@ class Turn:
         margin = (SPACING - 1) / float(self._app.requests_per_second)
         if time.monotonic() > self._slot + margin:
             self._slot = time.monotonic() + self._next()
-        time.sleep(max(self._slot - time.monotonic(), 0))
+        wait = max(self._slot - time.monotonic(), 0)
+        time.sleep(wait)
+        metrics.waited(wait)
         self._slot = float("-inf")
 
     def _next(self) -> float:

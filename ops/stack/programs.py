@@ -1,7 +1,7 @@
 """The programs of the stack: how each is started on one machine, and how long it may take to stop."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,9 @@ from mpesa_balance.contract import (
     REQUESTS_QUEUE,
     SUBMISSIONS_QUEUE,
 )
+
+#: The programs that tell Prometheus of themselves, and where, in that order, if nobody else is there.
+EXPOSING: Final = {"webhooks": 9464, "callbacks": 9465, "submissions": 9466}
 
 #: The folder that holds worker/, webhooks/ and ops/: the programs run from there.
 CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
@@ -27,6 +30,12 @@ class Ports:
     flower: int
     redis: int
     simulator: int
+    #: Where the webhook tier and each worker tell Prometheus of themselves, by the program's name.
+    metrics: Mapping[str, int] = field(default_factory=dict)
+
+    def settings_of(self, program: str) -> dict[str, str]:
+        """The program's own settings: no two of one host may tell of themselves on one port."""
+        return {"METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(self.metrics.get(program, 0))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +65,13 @@ def programs(
             ),
         )
     # Longer than a slow sender may take for a body.
-    own = {"BROKER_URL": webhooks_broker_url} if webhooks_broker_url else {}
+    own = ports.settings_of("webhooks")
+    if webhooks_broker_url:
+        own["BROKER_URL"] = webhooks_broker_url
     yield Program("webhooks", webhooks_command(ports.webhooks, processes=2), own, patience=15)
-    yield worker("callbacks", (CALLBACKS_QUEUE, REQUESTS_QUEUE, MAINTENANCE_QUEUE), processes=2)
-    yield worker("submissions", (SUBMISSIONS_QUEUE,), processes=4)
+    queues = (CALLBACKS_QUEUE, REQUESTS_QUEUE, MAINTENANCE_QUEUE)
+    yield worker("callbacks", queues, 2, ports.settings_of("callbacks"))
+    yield worker("submissions", (SUBMISSIONS_QUEUE,), 4, ports.settings_of("submissions"))
     schedule = str(state / "beat-schedule")
     yield Program("beat", (*_CELERY, "beat", "--schedule", schedule, "--pidfile="))
     yield Program(
@@ -68,13 +80,16 @@ def programs(
     )
 
 
-def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:
+def worker(
+    name: str, queues: tuple[str, ...], processes: int, settings: Mapping[str, str] | None = None
+) -> Program:
     """A Celery worker for some of the queues."""
     command = (*_CELERY, "worker", "--hostname", f"{name}@%h", "--queues", ",".join(queues))
     # Gossip and mingle are talk between workers that nothing here needs.
     quiet = ("--concurrency", str(processes), "--without-gossip", "--without-mingle")
     # Celery's soft shutdown begins at SIGQUIT only; a plain SIGTERM would wait for ever.
-    return Program(name, command + quiet, {"REMAP_SIGTERM": "SIGQUIT"}, patience=30)
+    own = {**(settings or {}), "REMAP_SIGTERM": "SIGQUIT"}
+    return Program(name, command + quiet, own, patience=30)
 
 
 def webhooks_command(port: int, processes: int = 1) -> tuple[str, ...]:

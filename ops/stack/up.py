@@ -21,7 +21,7 @@ from ops.migrate import migrate
 from ops.simulator.keys import KeyPair
 from ops.stack import readiness, servers
 from ops.stack.ports import claim
-from ops.stack.programs import Ports, programs
+from ops.stack.programs import EXPOSING, Ports, programs
 from ops.stack.state import REDIS_FOLDER, StateDirectory
 from ops.stack.supervisor import supervise
 
@@ -119,6 +119,7 @@ def _settings(
         "DARAJA_URL": options.daraja_url or f"http://127.0.0.1:{ports.simulator}",
         "FLOWER_URL": f"http://127.0.0.1:{ports.flower}",
         "FLOWER_BASIC_AUTH": f"{_FLOWER_USER}:{made['FLOWER_PASSWORD']}",
+        **{f"{name.upper()}_METRICS_URL": _metrics_url(port) for name, port in ports.metrics.items()},
     }
 
 
@@ -131,6 +132,10 @@ def _brokers(
     passwords = {user: made[secret] for user, (secret, _) in _REDIS_USERS.items()}
     urls = running.enter_context(servers.redis(state.path / REDIS_FOLDER, ports.redis, passwords))
     return {variable: urls[user] for user, (_, variable) in _REDIS_USERS.items()}
+
+
+def _metrics_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/metrics"
 
 
 def _is_given(name: str) -> bool:
@@ -190,6 +195,7 @@ def _announce(state: StateDirectory, settings: dict[str, str], *, simulated: boo
         f"       Daraja:    {settings['DARAJA_URL']}\n"
         f"       Flower:    {settings['FLOWER_URL']} (name and password: "
         f"FLOWER_BASIC_AUTH in {state.env_file})\n"
+        f"       Metrics:   {' '.join(settings[f'{name.upper()}_METRICS_URL'] for name in EXPOSING)}\n"
         f"       Settings:  {state.env_file}\n"
         f"In another terminal: {_ASK if simulated else _REGISTER}\n"
         "Ctrl-C stops everything.\n",
@@ -218,4 +224,5 @@ def _ports(options: UpOptions, held: ExitStack) -> Ports:
         flower=claim(5555, held, wanted=options.flower_port),
         redis=claim(6380, held),
         simulator=claim(8081, held),
+        metrics={name: claim(usual, held) for name, usual in EXPOSING.items()},
     )

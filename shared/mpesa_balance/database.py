@@ -1,7 +1,7 @@
 """Postgres: one pool a process, opened after the fork, and one way to run a transaction."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -10,10 +10,18 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from mpesa_balance.errors import DatabaseUnavailable, SchemaOutdated, SettingsInvalid
+from mpesa_balance.happenings import Happening
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.settings import DatabaseSettings
 
-Connection = psycopg.Connection[DictRow]
+
+class Connection(psycopg.Connection[DictRow]):
+    """A connection to Postgres, with what has happened in the transaction that is open on it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.happened: list[Happening] = []
+
 
 _SESSION: Final = " ".join(
     (
@@ -54,10 +62,19 @@ _PASSING: Final = (
 
 
 class Database:
-    """The house's Postgres. Cheap to make; connects at the first transaction."""
+    """The house's Postgres. Cheap to make; connects at the first transaction.
 
-    def __init__(self, settings: DatabaseSettings, application: str = "mpesa-balance") -> None:
+    when_committed: told what has happened in a transaction, once that has committed.
+    """
+
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        application: str = "mpesa-balance",
+        when_committed: Callable[[Happening], None] = lambda _: None,
+    ) -> None:
         self.sealer: Sealer = settings.sealer
+        self._when_committed = when_committed
         self._settings = settings
         self._application = application
         self._pool: ConnectionPool[Connection] | None = None
@@ -67,13 +84,17 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction. Raises DatabaseUnavailable where Postgres is away or hangs up."""
+        happened: list[Happening] = []
         try:
             with self._opened().connection() as connection:
+                connection.happened = happened
                 yield connection
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise SchemaOutdated("The database is not migrated: run `mpesa-balance migrate`") from error
         except _PASSING as error:
             raise DatabaseUnavailable(describe(error)) from error
+        for one in happened:
+            self._when_committed(one)
 
     def close(self) -> None:
         """Give the connections back. The next transaction opens new ones."""
@@ -94,7 +115,7 @@ class Database:
         connect(self._settings.database_url, self._application).close()
         return ConnectionPool(
             self._settings.database_url,
-            connection_class=psycopg.Connection[DictRow],
+            connection_class=Connection,
             kwargs=_CONNECT | {"application_name": self._application},
             min_size=1,
             max_size=self._settings.pool_size,
@@ -113,7 +134,7 @@ class Database:
 def connect(database_url: str, application: str) -> Connection:
     """One connection outside the pool. Raises DatabaseUnavailable, in one line that says why."""
     try:
-        return psycopg.Connection[DictRow].connect(database_url, **_CONNECT, application_name=application)
+        return Connection.connect(database_url, **_CONNECT, application_name=application)
     except psycopg.ProgrammingError:
         # The parser's own text quotes the part that it stumbled over, which may be the password.
         raise SettingsInvalid(

@@ -12,6 +12,7 @@ from mpesa_balance.balances import Account, Balance
 from mpesa_balance.database import Connection
 from mpesa_balance.deliveries import Delivery, delivery_place
 from mpesa_balance.errors import NotFound
+from mpesa_balance.happenings import CallbackSettled
 from mpesa_balance.sealing import Sealer
 
 #: A judgement takes milliseconds; one that is this old has lost its worker. In seconds.
@@ -116,7 +117,8 @@ def settle(
 ) -> None:
     """Say what became of a delivery."""
     row = {"id": callback_id, "disposition": disposition, "reason": reason}
-    connection.execute(_SETTLE, row)
+    for settled in connection.execute(_SETTLE, row):
+        connection.happened.append(CallbackSettled(disposition=disposition, **settled))
 
 
 def applied_callback(connection: Connection, attempt_id: UUID) -> Kept | None:
@@ -195,8 +197,12 @@ _RING_UNFINISHED: Final = """
     UPDATE callbacks c SET rung_at = clock_timestamp() FROM waiting WHERE c.id = waiting.id RETURNING c.id
 """
 
+#: A callback that came before its acknowledgement is what answered its attempt.
 _SETTLE: Final = """
-    UPDATE callbacks SET disposition = %(disposition)s, reason = %(reason)s WHERE id = %(id)s
+    UPDATE callbacks c SET disposition = %(disposition)s, reason = %(reason)s WHERE id = %(id)s
+    RETURNING kind, extract(epoch FROM clock_timestamp() - received_at)::float AS judged_after,
+              (SELECT extract(epoch FROM c.received_at - a.answered_at)::float FROM submission_attempts a
+               WHERE a.id = c.attempt_id AND a.answered_at <= c.received_at) AS arrived_after
 """
 
 _FIND: Final = """

@@ -24,16 +24,18 @@ class Quarantined:
 
 def add(
     connection: Connection, sealer: Sealer, task_id: UUID, task: str, message: str, reason: str
-) -> None:
-    """Set a task aside and have somebody told; doing it again changes nothing."""
+) -> bool:
+    """Set a task aside and have somebody told; False where that was done before, and nothing changed."""
     row = {
         "id": task_id,
         "task": task,
         "message": sealer.seal_text(message, message_place(task_id)),
         "reason": reason,
     }
-    if connection.execute(_ADD, row).rowcount:
+    is_new = bool(connection.execute(_ADD, row).rowcount)
+    if is_new:
         outbox.add(connection, outbox.TASK_QUARANTINED, f"task {task} ({task_id}): {reason}")
+    return is_new
 
 
 def every(connection: Connection, sealer: Sealer) -> list[Quarantined]:

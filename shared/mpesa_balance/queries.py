@@ -1,15 +1,16 @@
 """Balance queries in Postgres: one verb a move. Guard and write are one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from psycopg import sql
 
 from mpesa_balance import outbox, replies
 from mpesa_balance.database import Connection
+from mpesa_balance.happenings import QueryMoved
 from mpesa_balance.result_codes import Where, advice_for
 from mpesa_balance.states import Moved, QueryState, origins
 
@@ -96,9 +97,12 @@ def time_out_overdue(connection: Connection, limit: int = 500) -> list[UUID]:
         "unanswered": "nobody answered before the deadline",
         "limit": limit,
     }
-    moved = [found["query_id"] for found in connection.execute(_TIME_OUT_OVERDUE, row)]
-    replies.add_for_queries(connection, moved)
-    return moved
+    found = connection.execute(_TIME_OUT_OVERDUE, row).fetchall()
+    for moved in found:
+        _happened(connection, moved, QueryState.TIMED_OUT)
+    query_ids = [moved["query_id"] for moved in found]
+    replies.add_for_queries(connection, query_ids)
+    return query_ids
 
 
 def _move(connection: Connection, query_id: UUID, to: QueryState, ending: Ending) -> Moved:
@@ -112,16 +116,38 @@ def _move(connection: Connection, query_id: UUID, to: QueryState, ending: Ending
         "transaction_id": ending.transaction_id,
         "completed_at": ending.completed_at,
     }
-    if connection.execute(_MOVE[to], row).rowcount:
+    moved = connection.execute(_MOVE[to], row).fetchone()
+    if moved is not None:
+        _happened(connection, moved, to, ending.result_code)
         return Moved.NOW
     stands = connection.execute(_STATE, {"id": query_id}).fetchone()
     return Moved.BEFORE if stands and stands["state"] == to else Moved.NOT
+
+
+def _happened(
+    connection: Connection, moved: Mapping[str, Any], to: QueryState, code: str | None = None
+) -> None:
+    # A query whose history was taken away has no origin that could be told.
+    if moved["origin"] is not None:
+        origin = QueryState(moved["origin"])
+        connection.happened.append(
+            QueryMoved(origin=origin, to=to, seconds=moved["seconds"], late=moved["late"], code=code)
+        )
 
 
 def _literals(states: Sequence[QueryState]) -> sql.Composed:
     # Written into the statement rather than bound, so that the planner can match partial indexes.
     return sql.SQL(", ").join(sql.Literal(str(state)) for state in states)
 
+
+#: What was written of a move, with where the query had stood before, and for how long.
+_TOLD: Final = sql.SQL("""
+    SELECT written.query_id, moved.late, before.state AS origin,
+           extract(epoch FROM written.happened_at - before.happened_at)::float AS seconds
+    FROM written JOIN moved ON moved.id = written.query_id LEFT JOIN LATERAL (
+        SELECT state, happened_at FROM query_events WHERE query_id = moved.id ORDER BY id DESC LIMIT 1
+    ) before ON true
+""")
 
 #: The move to each state: it is made, and written into the history, from its origins only.
 _MOVE: Final = {
@@ -136,11 +162,14 @@ _MOVE: Final = {
             transaction_id = %(transaction_id)s,
             completed_at = %(completed_at)s
         WHERE id = %(id)s AND state IN ({origins})
-        RETURNING id
+        RETURNING id, late
+    ), written AS (
+        INSERT INTO query_events (query_id, state, cause, attempt_id, callback_id)
+        SELECT id, {to}, %(cause)s, %(attempt_id)s, %(callback_id)s FROM moved
+        RETURNING query_id, happened_at
     )
-    INSERT INTO query_events (query_id, state, cause, attempt_id, callback_id)
-    SELECT id, {to}, %(cause)s, %(attempt_id)s, %(callback_id)s FROM moved
-    """).format(to=sql.Literal(str(to)), origins=_literals(origins(to)))
+    {told}
+    """).format(to=sql.Literal(str(to)), origins=_literals(origins(to)), told=_TOLD)
     for to in QueryState
     if origins(to)
 }
@@ -158,14 +187,16 @@ _TIME_OUT_OVERDUE: Final = sql.SQL("""
     ), moved AS (
         UPDATE balance_queries q SET state = 'timed_out', ended_at = now()
         FROM overdue WHERE q.id = overdue.id AND q.state IN ({origins})
-        RETURNING q.id, q.attempts
+        RETURNING q.id, q.attempts, q.late
     ), told AS (
         INSERT INTO outbox (topic, query_id, message)
         SELECT %(topic)s, id, CASE attempts WHEN 0 THEN %(unsent)s ELSE %(unanswered)s END FROM moved
+    ), written AS (
+        INSERT INTO query_events (query_id, state, cause) SELECT id, 'timed_out', 'deadline' FROM moved
+        RETURNING query_id, happened_at
     )
-    INSERT INTO query_events (query_id, state, cause) SELECT id, 'timed_out', 'deadline' FROM moved
-    RETURNING query_id
-""").format(origins=_literals(origins(QueryState.TIMED_OUT)))
+    {told}
+""").format(origins=_literals(origins(QueryState.TIMED_OUT)), told=_TOLD)
 
 _RETRIES: Final = "SELECT retries FROM balance_queries WHERE id = %(id)s"
 

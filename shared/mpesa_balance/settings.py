@@ -11,13 +11,14 @@ from typing import Final, TypeVar, cast
 
 from environs import EnvError, FileAwareEnv
 
+from mpesa_balance import setting_texts
 from mpesa_balance.addresses import AddressPolicy, parse_policy
 from mpesa_balance.broker_urls import check_broker_url
-from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
+from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.contract import REFRESH_TOKENS, RUN_SCHEDULES, SWEEP
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.retries import RetrySchedule
-from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
+from mpesa_balance.sealing import Sealer, parse_sealer
 
 T = TypeVar("T")
 
@@ -50,6 +51,14 @@ class CallbackSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """Where a program tells Prometheus what it counts; nowhere where `port` is 0."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     """Everything that the webhook tier reads. It knows no database."""
 
@@ -60,6 +69,7 @@ class WebhookSettings:
     address_policy: AddressPolicy
     unknown_per_minute: int
     log_level: str
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +91,7 @@ class WorkerSettings:
     schedule_speed: int
     canary_interval: int
     log_level: str
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     @property
     def intervals(self) -> dict[str, int]:
@@ -103,7 +114,7 @@ class Reader:
 
     def log_level(self) -> str:
         """LOG_LEVEL."""
-        return self._value("LOG_LEVEL", _log_level, "INFO")
+        return self._value("LOG_LEVEL", setting_texts.log_level, "INFO")
 
     def sealer(self) -> Sealer:
         """SEALING_KEYS."""
@@ -111,11 +122,11 @@ class Reader:
 
     def spool_directory(self) -> Path:
         """SPOOL_DIR."""
-        return self._value("SPOOL_DIR", _directory, "/var/spool/mpesa-balance")
+        return self._value("SPOOL_DIR", setting_texts.directory, "/var/spool/mpesa-balance")
 
     def database_url(self) -> str:
         """DATABASE_URL."""
-        return self._value("DATABASE_URL", _database_url)
+        return self._value("DATABASE_URL", setting_texts.database_url)
 
     def database(self) -> DatabaseSettings:
         """DATABASE_URL, SEALING_KEYS, DATABASE_POOL_SIZE."""
@@ -133,7 +144,14 @@ class Reader:
         """SEALING_KEYS, CALLBACK_KEYS."""
         return CallbackSettings(
             sealer=self.sealer(),
-            signer=self._value("CALLBACK_KEYS", _signer),
+            signer=self._value("CALLBACK_KEYS", setting_texts.signer),
+        )
+
+    def metrics(self) -> MetricsSettings:
+        """METRICS_HOST, METRICS_PORT."""
+        return MetricsSettings(
+            host=self._value("METRICS_HOST", str, "127.0.0.1"),
+            port=self._whole("METRICS_PORT", 0, at_least=0, at_most=65_535),
         )
 
     def webhooks(self) -> WebhookSettings:
@@ -146,6 +164,7 @@ class Reader:
             address_policy=self._value("CALLBACK_ADDRESS_POLICY", parse_policy, "flag"),
             unknown_per_minute=self._whole("UNKNOWN_TOKENS_PER_MINUTE", 30, at_least=1),
             log_level=self.log_level(),
+            metrics=self.metrics(),
         )
 
     def worker(self) -> WorkerSettings:
@@ -154,7 +173,7 @@ class Reader:
             database=self.database(),
             broker=self.broker(),
             callbacks=self.callbacks(),
-            callback_base_url=self._value("CALLBACK_BASE_URL", _callback_base_url),
+            callback_base_url=self._value("CALLBACK_BASE_URL", setting_texts.callback_base_url),
             query_deadline=self._whole("QUERY_DEADLINE_SECONDS", 600, at_least=5),
             # Longer than a submission task may run, or two could be at one query.
             submission_grace=self._whole("SUBMISSION_GRACE_SECONDS", 90, at_least=60),
@@ -168,11 +187,12 @@ class Reader:
             schedule_speed=self._whole("SCHEDULE_SPEED", 1, at_least=1, at_most=3600),
             canary_interval=self._whole("CANARY_INTERVAL_SECONDS", 30, at_least=1),
             log_level=self.log_level(),
+            metrics=self.metrics(),
         )
 
     def _retries(self) -> RetrySchedule:
         return RetrySchedule(
-            self._value("RETRY_BACKOFF_SECONDS", _seconds, "5,15,60,120,240"),
+            self._value("RETRY_BACKOFF_SECONDS", setting_texts.seconds, "5,15,60,120,240"),
             self._whole("QUOTA_BACKOFF_SECONDS", 300, at_least=1),
         )
 
@@ -217,39 +237,3 @@ def load_or_exit(read: Callable[[Reader], T]) -> T:
     except SettingsInvalid as error:
         print(error, file=sys.stderr)
         raise SystemExit(EXIT_CONFIG) from None
-
-
-def _database_url(text: str) -> str:
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must be an address that starts with postgresql://")
-    return text
-
-
-def _log_level(text: str) -> str:
-    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-    return text.upper()
-
-
-def _directory(text: str) -> Path:
-    if not Path(text).is_absolute():
-        raise ValueError("must be the absolute path of a directory on a disk that survives a restart")
-    return Path(text)
-
-
-def _signer(text: str) -> CallbackSigner:
-    return CallbackSigner(tuple(parse_key(key.strip()) for key in text.split(",")))
-
-
-def _callback_base_url(text: str) -> str:
-    # Whether HTTPS is demanded depends on the app that a query goes to, and is checked there.
-    if violations := base_url_violations(text, production=False):
-        raise ValueError("is not usable: " + "; ".join(violations))
-    return text
-
-
-def _seconds(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise ValueError("must be whole seconds separated by commas, such as 5,15,60")
-    return tuple(int(part) for part in parts)

@@ -18,6 +18,7 @@ from mpesa_balance import BalanceClient
 from tests.conftest import Postgres, private_folder
 from tests.e2e.other_team import environment_of_another_team
 from tests.e2e.running import COMMAND, Stack, is_alive, running, start
+from tests.exposed import Scrape
 from tests.fakes import eventually
 
 pytestmark = pytest.mark.slow
@@ -159,6 +160,21 @@ def test_flower_shows_no_secret_and_no_balance(stack: Stack) -> None:
 
 def test_flower_lets_nobody_in_without_the_password(stack: Stack) -> None:
     assert requests.get(stack.env["FLOWER_URL"] + "/api/workers", timeout=10).status_code == 401
+
+
+def test_each_program_tells_prometheus_of_itself_where_the_stack_says(stack: Stack) -> None:
+    stack.query()
+
+    def told(program: str, name: str) -> float:
+        return Scrape(stack.env[f"{program}_METRICS_URL"]).value(f"mpesa_balance_{name}")
+
+    assert eventually(lambda: told("WEBHOOKS", "webhook_answer_duration_seconds_count"))
+    assert eventually(lambda: told("CALLBACKS", "callbacks_judged_total"))
+    assert eventually(lambda: told("SUBMISSIONS", "submissions_total"))
+    for program in ("WEBHOOKS", "CALLBACKS", "SUBMISSIONS"):
+        assert stack.env[f"{program}_METRICS_URL"] in stack.log
+        # Never where Daraja reaches us.
+        assert requests.get(stack.env["WEBHOOKS_URL"] + "/metrics", timeout=10).status_code == 404
 
 
 def test_a_wrong_initiators_password_is_acknowledged_and_then_refused_with_2001(stack: Stack) -> None:

@@ -78,6 +78,7 @@ def running(
     spool: Path,
     *prefix: str,
     seen_through: str | None = None,
+    processes: int = 1,
     **settings: str,
 ) -> Iterator[Webhooks]:
     """The webhook tier; `prefix` is a command that starts it in its own way.
@@ -87,7 +88,9 @@ def running(
     port = free_port()
     environment = {**keys, "BROKER_URL": broker_url, "SPOOL_DIR": str(spool), **settings}
     process = subprocess.Popen(
-        (*prefix, *webhooks_command(port)), env={**os.environ, **environment}, start_new_session=True
+        (*prefix, *webhooks_command(port, processes)),
+        env={**os.environ, **environment},
+        start_new_session=True,
     )
     webhooks = Webhooks(
         f"http://127.0.0.1:{port}",
