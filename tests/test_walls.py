@@ -32,7 +32,10 @@ PURE = (
     "texts",
 )
 
-HEAVY = {"psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"}
+HEAVY = {
+    *("psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"),
+    "structlog",
+}
 
 
 def loaded_by(*modules: str) -> set[str]:

@@ -5,7 +5,6 @@ itself a canary through the broker; one that does not come home ends the worker,
 starts it anew.
 """
 
-import logging
 import os
 import signal
 import threading
@@ -18,9 +17,9 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from mpesa_balance import contract
+from mpesa_balance import contract, logs
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: A canary that is out for so many intervals is dead.
 _PATIENCE: Final = 4
@@ -85,7 +84,7 @@ class Watch(bootsteps.StartStopStep):
                 for key in (self._queue.name, f"_kombu.binding.{self._queue.name}") if is_canary else ():
                     connection.default_channel.client.expire(key, _FORGOTTEN_AFTER)
         except (OperationalError, RedisError) as error:
-            logger.warning("%s was not sent: %s", job, error)
+            logger.warning("tick_not_sent", job=job, reason=str(error))
             # A broker that is away is no fault of this worker.
             self._out_since = None if is_canary else self._out_since
             return
@@ -98,7 +97,10 @@ class Watch(bootsteps.StartStopStep):
         if state.total_count.get(contract.CANARY, 0) > self._heard:
             self._out_since = None
         elif time.monotonic() - self._out_since > _PATIENCE * interval:
-            logger.critical("this worker takes no messages although the broker takes them: it ends itself")
+            logger.critical(
+                "worker_deaf",
+                message="it takes no messages although the broker takes them, and ends itself",
+            )
             self._end()
 
     def _end(self) -> None:

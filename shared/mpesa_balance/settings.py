@@ -11,13 +11,14 @@ from typing import Final, TypeVar, cast
 
 from environs import EnvError, FileAwareEnv
 
+from mpesa_balance import setting_checks
 from mpesa_balance.addresses import AddressPolicy, parse_policy
 from mpesa_balance.broker_urls import check_broker_url
-from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
+from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.contract import REFRESH_TOKENS, SWEEP
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.retries import RetrySchedule
-from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
+from mpesa_balance.sealing import Sealer, parse_sealer
 
 T = TypeVar("T")
 
@@ -60,6 +61,7 @@ class WebhookSettings:
     address_policy: AddressPolicy
     unknown_per_minute: int
     log_level: str
+    log_format: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class WorkerSettings:
     sweep_interval: int
     canary_interval: int
     log_level: str
+    log_format: str = "auto"
 
     @property
     def intervals(self) -> dict[str, int]:
@@ -97,7 +100,11 @@ class Reader:
 
     def log_level(self) -> str:
         """LOG_LEVEL."""
-        return self._value("LOG_LEVEL", _log_level, "INFO")
+        return self._value("LOG_LEVEL", setting_checks.log_level, "INFO")
+
+    def log_format(self) -> str:
+        """LOG_FORMAT."""
+        return self._value("LOG_FORMAT", setting_checks.log_format, "auto")
 
     def sealer(self) -> Sealer:
         """SEALING_KEYS."""
@@ -105,11 +112,11 @@ class Reader:
 
     def spool_directory(self) -> Path:
         """SPOOL_DIR."""
-        return self._value("SPOOL_DIR", _directory, "/var/spool/mpesa-balance")
+        return self._value("SPOOL_DIR", setting_checks.directory, "/var/spool/mpesa-balance")
 
     def database_url(self) -> str:
         """DATABASE_URL."""
-        return self._value("DATABASE_URL", _database_url)
+        return self._value("DATABASE_URL", setting_checks.database_url)
 
     def database(self) -> DatabaseSettings:
         """DATABASE_URL, SEALING_KEYS, DATABASE_POOL_SIZE."""
@@ -127,7 +134,7 @@ class Reader:
         """SEALING_KEYS, CALLBACK_KEYS."""
         return CallbackSettings(
             sealer=self.sealer(),
-            signer=self._value("CALLBACK_KEYS", _signer),
+            signer=self._value("CALLBACK_KEYS", setting_checks.signer),
         )
 
     def webhooks(self) -> WebhookSettings:
@@ -140,6 +147,7 @@ class Reader:
             address_policy=self._value("CALLBACK_ADDRESS_POLICY", parse_policy, "flag"),
             unknown_per_minute=self._whole("UNKNOWN_TOKENS_PER_MINUTE", 30, at_least=1),
             log_level=self.log_level(),
+            log_format=self.log_format(),
         )
 
     def worker(self) -> WorkerSettings:
@@ -148,7 +156,7 @@ class Reader:
             database=self.database(),
             broker=self.broker(),
             callbacks=self.callbacks(),
-            callback_base_url=self._value("CALLBACK_BASE_URL", _callback_base_url),
+            callback_base_url=self._value("CALLBACK_BASE_URL", setting_checks.callback_base_url),
             query_deadline=self._whole("QUERY_DEADLINE_SECONDS", 600, at_least=5),
             # Longer than a submission task may run, or two could be at one query.
             submission_grace=self._whole("SUBMISSION_GRACE_SECONDS", 90, at_least=60),
@@ -160,11 +168,12 @@ class Reader:
             sweep_interval=self._whole("SWEEP_INTERVAL_SECONDS", 5, at_least=1),
             canary_interval=self._whole("CANARY_INTERVAL_SECONDS", 30, at_least=1),
             log_level=self.log_level(),
+            log_format=self.log_format(),
         )
 
     def _retries(self) -> RetrySchedule:
         return RetrySchedule(
-            self._value("RETRY_BACKOFF_SECONDS", _seconds, "5,15,60,120,240"),
+            self._value("RETRY_BACKOFF_SECONDS", setting_checks.seconds, "5,15,60,120,240"),
             self._whole("QUOTA_BACKOFF_SECONDS", 300, at_least=1),
         )
 
@@ -209,39 +218,3 @@ def load_or_exit(read: Callable[[Reader], T]) -> T:
     except SettingsInvalid as error:
         print(error, file=sys.stderr)
         raise SystemExit(EXIT_CONFIG) from None
-
-
-def _database_url(text: str) -> str:
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must be an address that starts with postgresql://")
-    return text
-
-
-def _log_level(text: str) -> str:
-    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-    return text.upper()
-
-
-def _directory(text: str) -> Path:
-    if not Path(text).is_absolute():
-        raise ValueError("must be the absolute path of a directory on a disk that survives a restart")
-    return Path(text)
-
-
-def _signer(text: str) -> CallbackSigner:
-    return CallbackSigner(tuple(parse_key(key.strip()) for key in text.split(",")))
-
-
-def _callback_base_url(text: str) -> str:
-    # Whether HTTPS is demanded depends on the app that a query goes to, and is checked there.
-    if violations := base_url_violations(text, production=False):
-        raise ValueError("is not usable: " + "; ".join(violations))
-    return text
-
-
-def _seconds(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise ValueError("must be whole seconds separated by commas, such as 5,15,60")
-    return tuple(int(part) for part in parts)

@@ -1,0 +1,55 @@
+"""Checks of single settings: each gives what a text stands for, or ValueError says what it must be."""
+
+from pathlib import Path
+
+from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
+from mpesa_balance.sealing import parse_key
+
+
+def database_url(text: str) -> str:
+    """The address of a Postgres."""
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be an address that starts with postgresql://")
+    return text
+
+
+def log_level(text: str) -> str:
+    """How much is told."""
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
+def log_format(text: str) -> str:
+    """How log lines look."""
+    if text.lower() not in ("auto", "json", "console"):
+        raise ValueError("must be auto, json or console")
+    return text.lower()
+
+
+def directory(text: str) -> Path:
+    """A directory, by its absolute path."""
+    if not Path(text).is_absolute():
+        raise ValueError("must be the absolute path of a directory on a disk that survives a restart")
+    return Path(text)
+
+
+def signer(text: str) -> CallbackSigner:
+    """The keys of callback addresses."""
+    return CallbackSigner(tuple(parse_key(key.strip()) for key in text.split(",")))
+
+
+def callback_base_url(text: str) -> str:
+    """Where Daraja reaches the webhook tier."""
+    # Whether HTTPS is demanded depends on the app that a query goes to, and is checked there.
+    if violations := base_url_violations(text, production=False):
+        raise ValueError("is not usable: " + "; ".join(violations))
+    return text
+
+
+def seconds(text: str) -> tuple[int, ...]:
+    """Several times, in seconds."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError("must be whole seconds separated by commas, such as 5,15,60")
+    return tuple(int(part) for part in parts)
