@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mpesa_balance import apps, shortcodes
+from mpesa_balance import apps, logs, shortcodes
 from mpesa_balance.apps import SANDBOX, App
 from mpesa_balance.database import Connection, Database
 from mpesa_balance.errors import MpesaBalanceError, RequestRefused
@@ -83,9 +83,11 @@ def up(options: UpOptions) -> bool:
         if simulated:
             _register_simulator(state, settings)
         listed = programs(state.path, ports, simulated=simulated, webhooks_broker_url=own_broker_url)
+        # Programs write to us, and we write to where the lines are read.
+        log_format = logs.resolved(load(Reader.log_format), sys.stdout)
         return supervise(
             listed,
-            settings,
+            settings | {"LOG_FORMAT": log_format},
             lambda: _announce(state, settings, simulated=simulated) and _watch_servers(settings, ours),
         )
 
