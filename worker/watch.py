@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from mpesa_balance import contract, logs
+from worker.pulse import Pulse
 
 logger = logs.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Watch(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
+        self._name = worker.hostname
         name = f"mpesa-canary-{worker.hostname}"
         self._queue = Queue(name, Exchange(name, type="direct"), routing_key=name)
         worker.app.amqp.queues.select_add(self._queue)
@@ -66,15 +68,18 @@ class Watch(bootsteps.StartStopStep):
         intervals = {job: 2 * interval for job, interval in SETTINGS.intervals.items()}
         intervals[contract.CANARY] = SETTINGS.canary_interval
         due = {job: time.monotonic() + interval for job, interval in intervals.items()}
+        pulse = Pulse(SETTINGS.health_directory, self._name, SETTINGS.canary_interval)
+        pulse.beat(_canaries())
         while not self._stopped.wait(max(min(due.values()) - time.monotonic(), 0)):
             for job in [job for job, at in due.items() if at <= time.monotonic()]:
                 due[job] = time.monotonic() + intervals[job]
                 self._send(app, job, intervals[job])
+                pulse.beat(_canaries())
             self._look(SETTINGS.canary_interval)
 
     def _send(self, app: Any, job: str, interval: int) -> None:
         is_canary = job == contract.CANARY
-        heard = state.total_count.get(contract.CANARY, 0)
+        heard = _canaries()
         queue = {"queue": self._queue} if is_canary else {}
         try:
             # A connection of its own: the worker's may be the one that is deaf.
@@ -94,7 +99,7 @@ class Watch(bootsteps.StartStopStep):
     def _look(self, interval: int) -> None:
         if self._out_since is None:
             return
-        if state.total_count.get(contract.CANARY, 0) > self._heard:
+        if _canaries() > self._heard:
             self._out_since = None
         elif time.monotonic() - self._out_since > _PATIENCE * interval:
             logger.critical(
@@ -108,3 +113,9 @@ class Watch(bootsteps.StartStopStep):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_GRACE)
         os._exit(1)
+
+
+def _canaries() -> int:
+    """How many this worker has taken since it began."""
+    count: int = state.total_count.get(contract.CANARY, 0)
+    return count

@@ -107,6 +107,7 @@ def _settings(
         "CALLBACK_KEYS": made["CALLBACK_KEYS"],
         "CALLBACK_BASE_URL": webhooks,
         "SPOOL_DIR": str(state.path / "spool"),
+        "HEALTH_DIR": str(state.path / "health"),
         # The simulator sends from this machine.
         "CALLBACK_ADDRESS_POLICY": "flag" if options.daraja_url else "off",
         "SIMULATOR_CONSUMER_SECRET": made["SIMULATOR_CONSUMER_SECRET"],

@@ -30,7 +30,7 @@ def log_format(text: str) -> str:
 def directory(text: str) -> Path:
     """A directory, by its absolute path."""
     if not Path(text).is_absolute():
-        raise ValueError("must be the absolute path of a directory on a disk that survives a restart")
+        raise ValueError("must be the absolute path of a directory")
     return Path(text)
 
 

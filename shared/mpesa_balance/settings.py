@@ -25,6 +25,9 @@ T = TypeVar("T")
 #: The exit status that says "the configuration is wrong" (EX_CONFIG of sysexits.h).
 EXIT_CONFIG: Final = 78
 
+#: Where a container of ours may write, and nothing has to survive.
+_HEALTH_DIRECTORY: Final = "/tmp/mpesa-balance"  # noqa: S108
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
@@ -80,6 +83,7 @@ class WorkerSettings:
     token_margin: int
     sweep_interval: int
     canary_interval: int
+    health_directory: Path = Path(_HEALTH_DIRECTORY)
     log_level: str
     log_format: str = "auto"
 
@@ -113,6 +117,10 @@ class Reader:
     def spool_directory(self) -> Path:
         """SPOOL_DIR."""
         return self._value("SPOOL_DIR", setting_checks.directory, "/var/spool/mpesa-balance")
+
+    def health_directory(self) -> Path:
+        """HEALTH_DIR."""
+        return self._value("HEALTH_DIR", setting_checks.directory, _HEALTH_DIRECTORY)
 
     def database_url(self) -> str:
         """DATABASE_URL."""
@@ -167,6 +175,7 @@ class Reader:
             token_margin=self._whole("TOKEN_MARGIN_SECONDS", 300, at_least=0),
             sweep_interval=self._whole("SWEEP_INTERVAL_SECONDS", 5, at_least=1),
             canary_interval=self._whole("CANARY_INTERVAL_SECONDS", 30, at_least=1),
+            health_directory=self.health_directory(),
             log_level=self.log_level(),
             log_format=self.log_format(),
         )

@@ -22,6 +22,7 @@ from mpesa_balance import BalanceClient, contract
 from ops.stack.ports import free_port
 from ops.stack.programs import CHECKOUT
 from tests.conftest import open_query
+from tests.e2e.commands import run
 from tests.fakes import eventually
 from tests.integration.answers import delivery, rows, success
 from worker.house import House
@@ -231,10 +232,21 @@ def test_a_broker_that_is_away_is_no_reason_to_end(
     server = ValkeyServer(port=port)
     server.start()
     with working(own, tmp_path, CANARY_INTERVAL_SECONDS="1") as worker:
+
+        def probe(*arguments: str) -> tuple[int, str]:
+            done = run(own, "health", "worker", "celery", *arguments)
+            return done.returncode, done.stdout
+
+        eventually(lambda: worker.has_run(contract.CANARY, times=2), seconds=30)
+        assert probe()[0] == probe("--alive")[0] == 0
         server.stop()
         # So many intervals without a canary would end it, had the broker taken them.
         eventually(lambda: worker.said(f'"job": "{contract.CANARY}"', times=5), seconds=60)
         assert worker.process.poll() is None
+        status, said = probe("--timeout", "1")
+        assert (status, "the broker is away" in said) == (1, True)
+        assert probe("--alive")[0] == 0
         with ValkeyServer(port=port), BalanceClient(own["BROKER_URL"]) as client:
             client.request_balance("600000")
             eventually(lambda: rows(house, "SELECT id FROM balance_requests"), seconds=60)
+            eventually(lambda: probe()[0] == 0, seconds=30)
