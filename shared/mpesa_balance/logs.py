@@ -10,6 +10,7 @@ in `message` (what to do) or `reason` (what went wrong).
 
 import logging
 import sys
+import threading
 from typing import Any, Final, TextIO
 
 import structlog
@@ -64,6 +65,9 @@ def configure(level: str, log_format: str = AUTO) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _tell_of_the_end
+    # A program may have its own, which ends it.
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _tell_of_a_thread
 
 
 def resolved(log_format: str, stream: TextIO) -> str:
@@ -122,3 +126,11 @@ def _tell_of_the_end(kind: type[BaseException], error: BaseException, trace: Any
         sys.__excepthook__(kind, error, trace)
         return
     get_logger(__name__).critical("program_failed", exc_info=(kind, error, trace))
+
+
+def _tell_of_a_thread(failed: threading.ExceptHookArgs) -> None:
+    if issubclass(failed.exc_type, SystemExit):
+        return
+    exc_info = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    name = failed.thread.name if failed.thread else None
+    get_logger(__name__).error("thread_failed", thread=name, exc_info=exc_info)

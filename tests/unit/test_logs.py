@@ -181,13 +181,17 @@ def test_the_format_follows_the_stream_unless_it_is_set() -> None:
 
 def test_everything_that_a_program_writes_to_its_log_is_json_until_its_end() -> None:
     code = (
-        "import warnings\nfrom mpesa_balance import logs\n"
+        "import threading, warnings\nfrom mpesa_balance import logs\n"
         "logs.configure('INFO')\nlogs.get_logger('x').debug('not_told')\n"
-        "warnings.warn('careful')\nraise ValueError('over')\n"
+        "warnings.warn('careful')\n"
+        "thread = threading.Thread(target=lambda: 1 / 0, name='watch')\nthread.start()\nthread.join()\n"
+        "raise ValueError('over')\n"
     )
     done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True)
     lines = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [line["event"] for line in lines] == [logs.LIBRARY_RECORD, "program_failed"]
+    assert [line["event"] for line in lines] == [logs.LIBRARY_RECORD, "thread_failed", "program_failed"]
     assert "careful" in lines[0]["message"]
-    assert lines[1]["exception"].endswith("ValueError: over")
+    assert lines[1]["thread"] == "watch"
+    assert "ZeroDivisionError" in lines[1]["exception"]
+    assert lines[2]["exception"].endswith("ValueError: over")
     assert done.returncode == 1
