@@ -1,5 +1,6 @@
 """The demo: the whole system up, one balance asked for and printed, everything down again."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -51,7 +52,14 @@ def demo(state_dir: Path, *, json_output: bool = False) -> None:
 def _stack(state_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
     up = [sys.executable, "-m", "mpesa_balance.cli", "up", "--state-dir", str(state_dir)]
     with (state_dir / _LOG).open("wb") as log:
-        process = subprocess.Popen(up, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            up,
+            # Its end is shown to a person where the stack does not come up.
+            env={"LOG_FORMAT": "console", **os.environ},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:

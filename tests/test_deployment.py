@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from ruamel.yaml import YAML
 
+from mpesa_balance.cli import checking
 from mpesa_balance.contract import QUEUES
 from mpesa_balance.settings import Reader, load
 from ops.stack.programs import EXPOSING, Ports, programs
@@ -57,6 +58,18 @@ def test_nothing_is_published_but_the_webhook_port() -> None:
 
 def test_every_service_that_stays_up_has_a_health_check() -> None:
     assert [name for name, service in SERVICES.items() if "healthcheck" not in service] == ["migrate"]
+
+
+def test_each_worker_and_beat_are_asked_by_the_name_and_the_path_that_they_have() -> None:
+    (schedule,) = [option.default for option in checking.beat.params if option.name == "schedule"]
+    for service in OURS.values():
+        command, asked = service["command"], service.get("healthcheck", {}).get("test", [])
+        if "worker" in command:
+            (hostname,) = [part for part in command if part.startswith("--hostname=")]
+            assert asked == ["CMD", "mpesa-balance", "health", "worker", hostname[11:].removesuffix("@%h")]
+        elif "beat" in command:
+            assert asked == ["CMD", "mpesa-balance", "health", "beat"]
+            assert f"--schedule={schedule}" in command
 
 
 def test_every_program_of_ours_runs_without_privileges() -> None:

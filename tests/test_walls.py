@@ -36,6 +36,7 @@ PURE = (
 HEAVY = {
     *("psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"),
     "prometheus_client",
+    "structlog",
 }
 
 

@@ -1,6 +1,5 @@
 """The Flask application, and the form of it that is served: see `webhooks_command` in ops/stack."""
 
-import logging
 import os
 import signal
 import threading
@@ -8,6 +7,7 @@ import time
 from typing import Any
 
 from flask import Flask
+from structlog.contextvars import clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mpesa_balance import logs
@@ -20,13 +20,13 @@ from webhooks.publisher import Publisher
 from webhooks.strangers import Strangers
 from webhooks.views import blueprint, register_refusals
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 
 def create_app(settings: WebhookSettings | None = None) -> Flask:
     """The application; without settings it reads them from the environment, or exits and says why."""
     settings = settings or load_or_exit(Reader.webhooks)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     app = Flask("webhooks", static_folder=None)
     app.extensions["door"] = Door(
         settings.callbacks, settings.address_policy, Strangers(settings.unknown_per_minute)
@@ -34,6 +34,9 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     app.extensions["ingress"] = Ingress(settings.spool_directory, Publisher(settings.broker))
     app.register_blueprint(blueprint)
     register_refusals(app)
+    # What a view binds is told with its refusal too, and never with the next request of its thread.
+    app.before_request(clear_contextvars)
+    app.teardown_request(lambda _: clear_contextvars())
     # Flask's own line names the address, and with it a token that is good.
     app.log_exception = _log_fault  # type: ignore[method-assign, assignment]
     # Each trusted proxy appends one address: ours is the one that the outermost of them added.
@@ -59,16 +62,17 @@ def _end_with_server() -> None:
     server = os.getppid()
     while os.getppid() == server:
         time.sleep(1)
-    logger.critical("the server of this process is gone: it stops")
+    logger.critical("server_gone", message="the server of this process is gone: it stops")
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_with_thread(failed: threading.ExceptHookArgs) -> None:
     """A process without one of its threads must not go on: the server starts another one."""
     exc_info = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
-    logger.critical("thread %s failed: this process ends", failed.thread, exc_info=exc_info)
+    name = failed.thread.name if failed.thread else None
+    logger.critical("thread_failed", thread=name, message="this process ends", exc_info=exc_info)
     os._exit(os.EX_SOFTWARE)
 
 
 def _log_fault(fault: Any) -> None:
-    logger.error("a view failed", exc_info=fault)
+    logger.error("view_failed", exc_info=fault)

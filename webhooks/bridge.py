@@ -6,7 +6,6 @@ and takes a chunked body that is cut short for a whole one (both measured: ops/b
 
 import asyncio
 import io
-import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,9 +17,10 @@ from wsgiref.types import WSGIApplication
 
 from werkzeug.test import run_wsgi_app
 
+from mpesa_balance import logs
 from webhooks import metrics
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: How long a sender may take for the whole of a body, in seconds. Real ones take milliseconds.
 DEADLINE: Final = 10.0
@@ -58,12 +58,12 @@ class ThreadBridge:
             async with asyncio.timeout(DEADLINE):
                 body = await _received(receive, self.longest)
         except TimeoutError:
-            logger.warning("refused with 408: a body did not end within %s s", DEADLINE)
+            _log_refusal(HTTPStatus.REQUEST_TIMEOUT, f"a body did not end within {DEADLINE} s")
             await _refuse(send, HTTPStatus.REQUEST_TIMEOUT)
             metrics.answered(scope["path"], HTTPStatus.REQUEST_TIMEOUT)
             return
         if body is None:
-            logger.warning("refused with 400: a body ended before it was complete")
+            _log_refusal(HTTPStatus.BAD_REQUEST, "a body ended before it was complete")
             await _refuse(send, HTTPStatus.BAD_REQUEST)
             metrics.answered(scope["path"], HTTPStatus.BAD_REQUEST)
             return
@@ -85,6 +85,10 @@ async def _received(receive: Receive, longest: int) -> bytes | None:
         if not message.get("more_body"):
             break
     return bytes(body)
+
+
+def _log_refusal(status: HTTPStatus, reason: str) -> None:
+    logger.warning("http_request_refused", status=status.value, reason=reason)
 
 
 async def _refuse(send: Send, status: HTTPStatus) -> None:

@@ -1,6 +1,5 @@
 """The group commit: callbacks that come together share one fsync, and are answered after it."""
 
-import logging
 import queue
 import threading
 import time
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from mpesa_balance import logs
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
@@ -15,7 +15,7 @@ from webhooks import metrics
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: A disk that has not answered by then is taken for one that does not.
 DISK_PATIENCE: Final = 3.0
@@ -62,7 +62,7 @@ class Committer:
         try:
             waiting.kept.result(self._patience())
         except TimeoutError:
-            logger.warning("a callback goes to the broker: the spool says nothing for %s s", DISK_PATIENCE)
+            logger.warning("callback_goes_to_broker", reason=f"the disk is silent for {DISK_PATIENCE} s")
             self._publisher.publish(deliveries)
             metrics.fell_back(len(deliveries))
 
@@ -145,9 +145,9 @@ class Committer:
     def _tell(self, error: SpoolUnavailable | None) -> None:
         """Say once that the disk fails, and once that it is back."""
         if error and not self.is_failing:
-            logger.warning("callbacks go to the broker and not to the disk: %s", error)
+            logger.warning("spool_failing", reason=f"{error}; callbacks go to the broker meanwhile")
         elif self.is_failing and not error:
-            logger.warning("callbacks go to the disk again")
+            logger.warning("spool_works_again")
         self.is_failing = error is not None
 
     def _fall_back(self, waiting: list[_Waiting]) -> None:

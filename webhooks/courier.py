@@ -1,18 +1,18 @@
 """The courier: takes what is spooled to the broker until a receipt says that it is recorded."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
+from mpesa_balance import logs
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.errors import BrokerUnavailable, SpoolUnavailable
 from webhooks import metrics
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool, Spooled, age_seconds
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: So many callbacks go into one message.
 BATCH: Final = 100
@@ -132,7 +132,7 @@ class Courier:
         # A receipt says nothing of the others, so only a round that leaves none behind begins anew.
         self._rounds_in_vain = min(self._rounds_in_vain + 1, _ALONE_AFTER) if in_vain else 0
         if in_vain:
-            logger.warning("callbacks without a receipt go again, round %s", self._rounds_in_vain)
+            logger.warning("callbacks_without_receipt_go_again", round=self._rounds_in_vain)
         self._again = 0 if in_vain else self._published
         self._mark = self._published
         patience = min(_FIRST_PATIENCE * 2**self._rounds_in_vain, _LONGEST_PATIENCE)
@@ -148,6 +148,6 @@ class Courier:
         self.failures += 1
         metrics.publish_failed()
         if not self._is_failing:
-            logger.warning("callbacks stay in the spool for now: %s", error)
+            logger.warning("callbacks_stay_in_spool", reason=str(error))
         self._is_failing = True
         time.sleep(_PAUSE_AFTER_FAILURE)

@@ -1,11 +1,11 @@
 """The ingress of one process: its committer, its courier, and what ended processes left behind."""
 
-import logging
 import threading
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from mpesa_balance import logs
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import SpoolUnavailable, Unavailable
 from webhooks.committer import Committer
@@ -14,7 +14,7 @@ from webhooks.publisher import Publisher
 from webhooks.spool import Spool
 from webhooks.spool_directory import SpoolDirectory
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: How often spools are looked for whose processes have ended, in seconds.
 _LOOK_EVERY: Final = 10.0
@@ -80,7 +80,7 @@ class Ingress:
                     for spool in spools:
                         self._take_over(spool)
             except Unavailable as error:
-                logger.warning("what an ended process left in its spool stays there for now: %s", error)
+                logger.warning("left_spool_stays_there", reason=str(error))
 
     def _take_over(self, spool: Spool) -> None:
         """Keep anew what is in another spool, and only then forget it there."""
@@ -91,4 +91,4 @@ class Ingress:
             taken += len(batch)
         reader.close()
         if taken:
-            logger.warning("%s callbacks of an ended process were taken over", taken)
+            logger.warning("left_spool_taken_over", callbacks=taken)

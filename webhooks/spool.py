@@ -4,7 +4,6 @@ One SQLite file, which one process at a time holds. Its order is the order of ar
 """
 
 import json
-import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import uuid4
 
+from mpesa_balance import logs
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import SpoolUnavailable
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 _LAYOUT: Final = """
     CREATE TABLE IF NOT EXISTS deliveries (number INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL);
@@ -195,7 +195,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=1000)
 def _tell_of_damage(path: Path, number: int) -> None:
-    logger.error("number %s in %s is damaged: it stays there, for a person to look at", number, path)
+    logger.error("spooled_callback_damaged", number=number, path=path, message="it stays there: look at it")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,7 +1,6 @@
 """SPOOL_DIR: which process holds which spool, and what ended processes left in theirs."""
 
 import fcntl
-import logging
 import os
 import sqlite3
 import time
@@ -10,11 +9,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from mpesa_balance import logs
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import SpoolUnavailable
 from webhooks.spool import Spool, SpoolReader
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: More processes of one webhook tier than any machine runs.
 _MOST_SPOOLS: Final = 256
@@ -101,7 +101,7 @@ class SpoolDirectory:
             return self._open(number)
         except SpoolUnavailable as error:
             # It holds up no others.
-            logger.warning("what an ended process left in its spool stays there for now: %s", error)
+            logger.warning("left_spool_stays_there", reason=str(error))
             return None
 
     def _open(self, number: int) -> Spool:
@@ -110,7 +110,9 @@ class SpoolDirectory:
             return Spool(path)
         except sqlite3.DatabaseError as error:
             aside = path.with_suffix(f".unreadable-{time.time_ns()}")
-            logger.warning("%s cannot be read (%s), is kept as %s and begun anew", path, error, aside.name)
+            logger.warning(
+                "spool_unreadable_and_begun_anew", path=path, kept_as=aside.name, reason=str(error)
+            )
             for suffix in ("", "-wal", "-shm"):
                 damaged = path.with_name(path.name + suffix)
                 if damaged.exists():
@@ -125,10 +127,10 @@ def _save(damaged: Path, spool: Spool) -> None:
     try:
         found = list(deliveries_in(damaged))
     except SpoolUnavailable as error:
-        logger.warning("nothing can be read of %s: %s", damaged, error)
+        logger.warning("damaged_spool_not_saved", path=damaged, reason=str(error))
         return
     spool.write(found)
-    logger.warning("%s callbacks of %s are kept anew", len(found), damaged)
+    logger.warning("damaged_spool_saved", path=damaged, callbacks=len(found))
 
 
 def spools_in(path: Path) -> list[Path]:

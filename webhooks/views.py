@@ -1,19 +1,20 @@
 """The views: a check, an enqueue and an answer each."""
 
-import logging
 from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Blueprint, Flask, current_app, request
+from structlog.contextvars import bind_contextvars
 from werkzeug.exceptions import HTTPException
 
+from mpesa_balance import logs
 from mpesa_balance.callback_urls import PATH
 from mpesa_balance.errors import CallbackRejected, Unavailable
 from webhooks import envelope
 from webhooks.door import Door
 from webhooks.ingress import Ingress
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 Answer = tuple[dict[str, Any], int]
 
@@ -24,6 +25,7 @@ blueprint: Final = Blueprint("callbacks", __name__)
 def receive(token: str, kind: str) -> Answer:
     """A callback of Daraja. What its token admits is kept, also where its body cannot be read."""
     admitted = _door().admit(token, kind, request)
+    bind_contextvars(attempt_id=admitted.delivery.attempt_id, kind=kind)
     _ingress().keep(admitted.delivery)
     return _answer(envelope.problem(kind, admitted.payload))
 
@@ -54,14 +56,14 @@ def _answer(problem: str | None) -> Answer:
     # The form that integrators converged on; Daraja does not say what it reads of it.
     if problem is None:
         return {"ResultCode": 0, "ResultDesc": "Accepted"}, 200
-    logger.warning("a callback was kept that cannot be read: %s", problem)
+    logger.warning("callback_unreadable", message="it is kept", reason=problem)
     return {"ResultCode": 1, "ResultDesc": problem}, 200
 
 
 def _refusal(reason: str, status: int) -> Answer:
     # Who guesses too often would fill the log as well; what he guessed before that stands in it.
-    level = logging.DEBUG if status == HTTPStatus.TOO_MANY_REQUESTS else logging.WARNING
-    logger.log(level, "refused with %s: %s", status, reason)
+    tell = logger.debug if status == HTTPStatus.TOO_MANY_REQUESTS else logger.warning
+    tell("http_request_refused", status=status, reason=reason)
     return {"ResultCode": 1, "ResultDesc": reason}, status
 
 

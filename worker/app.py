@@ -8,7 +8,7 @@ from kombu import Exchange, Queue
 from mpesa_balance import contract, logs
 from mpesa_balance.broker_urls import tls_options
 from mpesa_balance.settings import Reader, load_or_exit
-from worker import transport
+from worker import log_context, transport
 
 SETTINGS: Final = load_or_exit(Reader.worker)
 
@@ -16,7 +16,10 @@ SETTINGS: Final = load_or_exit(Reader.worker)
 VISIBILITY_TIMEOUT: Final = 120
 
 # A receiver of this signal keeps Celery from configuring logging in its own way.
-signals.setup_logging.connect(lambda **_: logs.configure(SETTINGS.log_level), weak=False)
+signals.setup_logging.connect(
+    lambda **_: logs.configure(SETTINGS.log_level, SETTINGS.log_format), weak=False
+)
+log_context.install()
 
 # What is no message at all must not end a worker either: see `worker_consumer` for what looks like one.
 transport.register()

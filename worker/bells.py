@@ -1,6 +1,5 @@
 """The bells: messages that say that something is in Postgres. What is lost is rung or sent again."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -8,11 +7,11 @@ from uuid import UUID
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
-from mpesa_balance import contract
+from mpesa_balance import contract, logs
 from mpesa_balance.errors import BrokerUnavailable
 from mpesa_balance.inbox import RING_AGAIN_AFTER
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 
 class Bells:
@@ -50,4 +49,6 @@ class Bells:
         try:
             app.send_task(task, kwargs=subject, expires=expires)
         except OperationalError as error:
-            logger.warning("%s %s was not rung, the sweeper will: %s", task, subject, error)
+            logger.warning(
+                "bell_not_rung", bell=task, **subject, reason=f"{error}; the sweeper rings again"
+            )

@@ -1,17 +1,18 @@
 """What Daraja said is recorded at once, and judged after that: one transaction a callback, in any order."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mpesa_balance import inbox, judgement
+from structlog.contextvars import bound_contextvars
+
+from mpesa_balance import inbox, judgement, logs
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import Unavailable
 from worker import metrics, replying
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 
 def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | None = None) -> None:
@@ -41,7 +42,8 @@ def judge_again(house: House, callback_id: int) -> None:
 
 def _judge(house: House, callback_id: int) -> None:
     try:
-        _judge_once(house, callback_id)
+        with bound_contextvars(callback_id=callback_id):
+            _judge_once(house, callback_id)
     except Unavailable:
         # It is no fault of the callback, and must not be counted as one: see `inbox.MOST_JUDGINGS`.
         with house.database.transaction() as connection:
@@ -57,4 +59,9 @@ def _judge_once(house: House, callback_id: int) -> None:
         verdict = judgement.judge(connection, house.database.sealer, kept, house.settings.retries)
         crash_at(CrashPoint.JUDGEMENT_NOT_COMMITTED)
     crash_at(CrashPoint.JUDGEMENT_NOT_TOLD)
-    logger.info("callback %s of query %s: %s", kept.id, verdict.query_id, verdict.disposition)
+    logger.info(
+        "callback_settled",
+        query_id=verdict.query_id,
+        attempt_id=kept.attempt_id,
+        disposition=verdict.disposition,
+    )

@@ -7,7 +7,9 @@ from typing import Any, Final
 from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-logger = logging.getLogger(__name__)
+from mpesa_balance import logs
+
+logger = logs.get_logger(__name__)
 
 
 class GuardedConsumer(Consumer):
@@ -20,8 +22,9 @@ class GuardedConsumer(Consumer):
 
         def on_task_received(message: Any) -> None:
             if flaws := _flaws(message):
-                logger.error("a message is dropped: its %s cannot be read", ", ".join(flaws))
-                message.reject_log_error(logger, connection_errors)
+                logger.error("message_dropped", unreadable=flaws)
+                # kombu writes sentences.
+                message.reject_log_error(logging.getLogger(__name__), connection_errors)
                 return
             handle(message)
 

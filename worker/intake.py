@@ -1,11 +1,12 @@
 """What callers ask becomes requests and queries, or a recorded refusal."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from mpesa_balance import balance_requests, contract, replies, shortcodes
+from structlog.contextvars import bound_contextvars
+
+from mpesa_balance import balance_requests, contract, logs, replies, shortcodes
 from mpesa_balance.answers import AnsweredBy
 from mpesa_balance.balance_requests import Answer
 from mpesa_balance.contract import BalanceAsk
@@ -15,7 +16,7 @@ from mpesa_balance.errors import RequestRefused
 from worker import metrics, replying
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: A refusal repeats the names of unknown arguments, which a stranger may have made long.
 _LONGEST_REFUSAL = 2000
@@ -32,6 +33,11 @@ def open_request(
         refuse(house, task_id, message, refused)
         return
     request_id = contract.request_id(ask, task_id)
+    with bound_contextvars(request_id=request_id, shortcode=ask.shortcode):
+        _open(house, request_id, ask)
+
+
+def _open(house: House, request_id: UUID, ask: BalanceAsk) -> None:
     try:
         with house.database.transaction() as connection:
             given = answer(connection, house, request_id, ask)
@@ -40,7 +46,7 @@ def open_request(
         _refuse(house, request_id, ask.shortcode, refused, ask)
         return
     if given is not None:
-        logger.info("request %s %s query %s", request_id, given.answered_by, given.query_id)
+        logger.info("request_answered", answered_by=given.answered_by, query_id=given.query_id)
         go_on(house, given)
 
 
@@ -107,5 +113,5 @@ def _refuse(
         is_new = record_refusal(connection, request_id, named, refused, ask)
     if is_new:
         metrics.requested(replies.REFUSED)
-        logger.warning("request %s refused: %s", request_id, refused)
+        logger.warning("request_refused", request_id=request_id, shortcode=named, reason=str(refused))
         replying.send_due(house)

@@ -1,24 +1,23 @@
 """A caller looks at its request: the answer goes over a channel of Redis, and is stored nowhere there."""
 
 import json
-import logging
 from uuid import UUID
 
 import redis
 
-from mpesa_balance import audit, history
+from mpesa_balance import audit, history, logs
 from mpesa_balance.answers import BalanceAnswer
 from mpesa_balance.audit import Action
 from mpesa_balance.contract import is_answers_channel
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 
 def answer(house: House, request_id: str, channel: str, requested_by: str | None = None) -> None:
     """Tell whoever listens on `channel` how the request stands. Nobody listening is no fault."""
     if not is_answers_channel(channel) or not _is_uuid(request_id):
-        logger.warning("a lookup is dropped: its request_id or its channel has not the form of one")
+        logger.warning("lookup_dropped", reason="its request_id or its channel has not the form of one")
         return
     with house.database.transaction() as connection:
         found = history.of_request(connection, house.database.sealer, UUID(request_id))
@@ -28,7 +27,9 @@ def answer(house: House, request_id: str, channel: str, requested_by: str | None
     try:
         house.store.publish(channel, json.dumps(document))
     except redis.RedisError as error:
-        logger.warning("an answer was not told, its caller will ask again: %s", error)
+        logger.warning(
+            "answer_not_told", request_id=request_id, reason=f"{error}; its caller will ask again"
+        )
 
 
 def _name(requested_by: object) -> str:

@@ -1,7 +1,6 @@
 """Poison: a task that ends its process again and again is set aside, and holds up no other."""
 
 import base64
-import logging
 from typing import Any, Final
 
 from billiard.einfo import ExceptionInfo
@@ -11,9 +10,9 @@ from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from kombu.utils import json
 
-from mpesa_balance import contract
+from mpesa_balance import contract, logs
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: How often a task may end its process before it is quarantined.
 MOST_DEATHS: Final = 3
@@ -40,7 +39,7 @@ class GuardedRequest(Request):
         try:
             self._set_aside(deaths) if deaths >= MOST_DEATHS else self._try_again(deaths)
         except OperationalError as error:
-            logger.warning("task %s goes back to the broker, which took nothing else: %s", self.id, error)
+            logger.warning("task_returned_to_broker", task=self.name, task_id=self.id, reason=str(error))
             self.reject(requeue=True)
         else:
             self.acknowledge()
@@ -56,7 +55,7 @@ class GuardedRequest(Request):
 
     def _try_again(self, deaths: int) -> None:
         logger.error(
-            "task %s (%s) has ended its process (%s of %s)", self.name, self.id, deaths, MOST_DEATHS
+            "task_ended_its_process", task=self.name, task_id=self.id, deaths=deaths, most=MOST_DEATHS
         )
         self.task.apply_async(
             self.args,
@@ -70,7 +69,7 @@ class GuardedRequest(Request):
 
     def _set_aside(self, deaths: int) -> None:
         reason = f"it has ended its process {deaths} times"
-        logger.error("task %s (%s) is quarantined: %s", self.name, self.id, reason)
+        logger.error("task_quarantined", task=self.name, task_id=self.id, reason=reason)
         # kombu's own form takes back whatever kombu has made of a stranger's arguments.
         message = json.dumps({"args": self.args, "kwargs": self.kwargs})
         self.task.app.send_task(

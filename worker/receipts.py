@@ -1,15 +1,15 @@
 """Receipts: the worker tells a spool which of its callbacks Postgres has."""
 
-import logging
 import re
 from collections.abc import Sequence
 from typing import Final
 
 import redis
 
+from mpesa_balance import logs
 from mpesa_balance.contract import RECEIPTS
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: Receipts that nobody collects belong to a spool that is gone. In seconds.
 _KEPT_FOR: Final = 3600
@@ -26,7 +26,7 @@ class Receipts:
     def send(self, spool: str, numbers: Sequence[int]) -> None:
         """Tell `spool` that these numbers are committed."""
         if not _SPOOL_ID.fullmatch(spool):
-            logger.warning("no receipt is sent to %.40r, which is no spool", spool)
+            logger.warning("receipt_not_sent", spool=spool[:40], reason="what it is for is no spool")
             return
         try:
             with self._store.pipeline(transaction=False) as pipeline:
@@ -34,4 +34,4 @@ class Receipts:
                 pipeline.expire(RECEIPTS + spool, _KEPT_FOR)
                 pipeline.execute()
         except redis.RedisError as error:
-            logger.warning("a receipt was lost, its callbacks will come again: %s", error)
+            logger.warning("receipt_lost", reason=f"{error}; its callbacks will come again")

@@ -1,9 +1,8 @@
 """Callers' own tasks are told how their requests ended: at least once, in the order in which they ended."""
 
-import logging
 from typing import Any, Final
 
-from mpesa_balance import audit, history, replies
+from mpesa_balance import audit, history, logs, replies
 from mpesa_balance.audit import Action
 from mpesa_balance.contract import EVENT_VERSION
 from mpesa_balance.crash_points import CrashPoint, crash_at
@@ -13,7 +12,7 @@ from mpesa_balance.replies import REFUSED, Reply
 from worker import metrics
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 _BATCH: Final = 100
 
@@ -32,7 +31,13 @@ def _send_batch(house: House) -> int:
             try:
                 _send(house, connection, reply)
             except BrokerUnavailable as error:
-                logger.warning("reply %s to %s is put off: %s", reply.id, reply.queue, error)
+                logger.warning(
+                    "reply_put_off",
+                    reply_id=reply.id,
+                    request_id=reply.request_id,
+                    queue=reply.queue,
+                    reason=str(error),
+                )
                 replies.put_off(connection, reply.id)
                 put_off += 1
                 break

@@ -1,16 +1,15 @@
 """Schedules that are due become requests: each tick one, in the transaction that moves its schedule on."""
 
-import logging
 from typing import Final
 
-from mpesa_balance import schedules
+from mpesa_balance import logs, schedules
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.errors import RequestRefused
 from worker import intake
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: So many are opened a tick at most, which takes seconds; the others are due at the next one.
 _MOST: Final = 2000
@@ -40,7 +39,7 @@ def _open_one(house: House, speed: float) -> bool:
             given = None
             intake.record_refusal(connection, due.request_id, due.shortcode, refused, ask)
         crash_at(CrashPoint.SCHEDULE_NOT_COMMITTED)
-    logger.info("schedule %s was due: request %s", due.id, due.request_id)
+    logger.info("schedule_was_due", schedule_id=due.id, request_id=due.request_id, shortcode=due.shortcode)
     if given is not None:
         intake.go_on(house, given)
     return True

@@ -2,14 +2,11 @@
 
 import base64
 import json
-import logging
 
 from mpesa_balance import contract, quarantine
 from mpesa_balance.errors import RequestRefused
 from worker import intake, metrics
 from worker.house import House
-
-logger = logging.getLogger(__name__)
 
 
 def set_aside(house: House, *, task: str, task_id: str, message: str, reason: str) -> None:

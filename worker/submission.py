@@ -1,14 +1,14 @@
 """Putting the first in line to Daraja, and what becomes of it by the class of the answer alone."""
 
-import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from kombu.utils.functional import retry_over_time
+from structlog.contextvars import bound_contextvars
 
-from mpesa_balance import attempts, breaker, line, outbox, queries
+from mpesa_balance import attempts, breaker, line, logs, outbox, queries
 from mpesa_balance.apps import App
 from mpesa_balance.attempts import Answer, Attempt
 from mpesa_balance.callback_urls import RESULT, TIMEOUT
@@ -37,7 +37,7 @@ from worker.credentials import security_credential
 from worker.house import House
 from worker.turns import Turn
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: How soon to try again where a fault of ours kept us from asking, in seconds.
 _AFTER_OUR_FAULT: Final = 5
@@ -55,11 +55,21 @@ def submit(house: House, query_id: UUID) -> None:
     The attempt is committed before anything is sent, and no transaction is open meanwhile: a
     process that dies in between leaves an attempt whose callback still finds its query.
     """
+    with bound_contextvars(query_id=query_id):
+        begun = _begin(house, query_id)
+    if begun is not None:
+        attempt, token = begun
+        with bound_contextvars(query_id=attempt.query_id, attempt_id=attempt.id):
+            _submit(house, attempt, token)
+
+
+def _begin(house: House, query_id: UUID) -> tuple[Attempt, str | DarajaError | Unavailable] | None:
+    """The attempt that is due, committed, and the token for it or why there is none."""
     with house.database.transaction() as connection:
         app = line.app_of(connection, house.database.sealer, query_id)
     if app is None:
-        logger.warning("query %s is not known here, and was not submitted", query_id)
-        return
+        logger.warning("query_unknown", reason="it is not known here, and was not submitted")
+        return None
     # Before a slot is taken: whoever waits for a token to be minted would miss it.
     token = _token(house, app)
     with house.database.transaction() as connection:
@@ -67,8 +77,12 @@ def submit(house: House, query_id: UUID) -> None:
         attempt = attempts.begin(connection, house.database.sealer, app, query_id, grace)
         crash_at(CrashPoint.ATTEMPT_NOT_COMMITTED)
     if attempt is None:
-        logger.info("nothing is due in the line of query %s", query_id)
-        return
+        logger.info("nothing_due")
+        return None
+    return attempt, token
+
+
+def _submit(house: House, attempt: Attempt, token: str | DarajaError | Unavailable) -> None:
     crash_at(CrashPoint.ATTEMPT_NOT_SENT)
     outcome = _ask(house, attempt, token) if isinstance(token, str) else token
     crash_at(CrashPoint.ANSWER_NOT_RECORDED)
@@ -167,7 +181,7 @@ class _Recorder:
         # Nothing was sent, and that was our fault: it counts for nothing and fails no query.
         wait = _AFTER_BROKEN_SEAL if isinstance(outcome, SealBroken) else _AFTER_OUR_FAULT
         attempts.withdraw(self.connection, self.attempt.id, wait)
-        logger.warning("query %s was not submitted: %s", self.attempt.query_id, outcome)
+        logger.warning("query_not_submitted", reason=str(outcome))
         return metrics.WITHDRAWN
 
     def _acknowledged(self, taken: Acknowledgement) -> str:
@@ -182,13 +196,19 @@ class _Recorder:
         attempts.answer(self.connection, self.attempt.id, answer)
         # A result that came first has moved the query already; then this only fills in the ids.
         moved = queries.acknowledge(self.connection, self.attempt.query_id, self.attempt.id)
-        logger.info("query %s acknowledged (%s)", self.attempt.query_id, moved.value)
+        logger.info("query_acknowledged", moved=moved.value)
         return attempts.ACKNOWLEDGED
 
     def _answered(self, state: str, error: DarajaError) -> str:
         answer = Answer(state=state, http_status=error.http_status, code=error.code, description=str(error))
         attempts.answer(self.connection, self.attempt.id, answer)
-        logger.warning("query %s %s: %s", self.attempt.query_id, state.replace("_", " "), error)
+        logger.warning(
+            "submission_not_acknowledged",
+            state=state,
+            code=error.code,
+            http_status=error.http_status,
+            reason=str(error),
+        )
         return state
 
     def _try_again(self, error: DarajaError) -> None:

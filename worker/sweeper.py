@@ -1,14 +1,13 @@
 """The sweeper: any number of them, any number of times, each tick changing only what is due."""
 
-import logging
 from typing import Final
 
-from mpesa_balance import inbox, line, outbox, passwords, queries
+from mpesa_balance import inbox, line, logs, outbox, passwords, queries
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from worker import replying
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: A submission that was rung this long ago and did not begin has lost its message.
 RING_AGAIN_AFTER: Final = 20
@@ -18,7 +17,7 @@ def sweep(house: House) -> None:
     """Time out what nobody answered, ring what is due, look at passwords, tell what happened."""
     with house.database.transaction() as connection:
         for query_id in queries.time_out_overdue(connection):
-            logger.warning("query %s timed out: nobody answered before its deadline", query_id)
+            logger.warning("query_timed_out", query_id=query_id)
         crash_at(CrashPoint.TIMEOUTS_NOT_COMMITTED)
     with house.database.transaction() as connection:
         due = line.ring_due(connection, RING_AGAIN_AFTER, house.settings.sweep_interval)
@@ -36,12 +35,12 @@ def sweep(house: House) -> None:
     with house.database.transaction() as connection:
         for notice in outbox.take(connection):
             logger.warning(
-                "notice %s %s query=%s callback=%s shortcode=%s: %s",
-                notice.id,
-                notice.topic,
-                notice.query_id,
-                notice.callback_id,
-                notice.shortcode,
-                notice.message,
+                "notice_told",
+                notice_id=notice.id,
+                topic=notice.topic,
+                query_id=notice.query_id,
+                callback_id=notice.callback_id,
+                shortcode=notice.shortcode,
+                message=notice.message,
             )
         crash_at(CrashPoint.NOTICES_NOT_COMMITTED)

@@ -1,7 +1,6 @@
 """Access tokens: one for each app, shared by all workers, sealed in Redis, minted by one at a time."""
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +8,7 @@ from typing import Final
 import redis
 from redis.exceptions import LockError
 
-from mpesa_balance import apps
+from mpesa_balance import apps, logs
 from mpesa_balance.apps import App
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Database
@@ -17,7 +16,7 @@ from mpesa_balance.errors import BrokerUnavailable, DarajaError, SealBroken
 from worker import metrics
 from worker.answers import Token
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: What the names of all tokens in Redis begin with.
 NAMES: Final = "mpesa-balance:token:"
@@ -57,7 +56,7 @@ class Tokens:
                 self._refresh(app)
             except DarajaError as error:
                 # One app's trouble must not leave the others without tokens.
-                logger.warning("no token for app %s: %s", app.name, error)
+                logger.warning("token_not_minted", app=app.name, reason=str(error))
 
     def _refresh(self, app: App) -> None:
         with _RedisFaults():
@@ -86,7 +85,7 @@ class Tokens:
             crash_at(CrashPoint.TOKEN_NOT_STORED)
             lives = max(token.expires_in - _SPARE_SECONDS, 1)
             self.store.set(_name(app), self._seal(app, token.value), ex=lives)
-        logger.info("token minted for app %s, good for %s s", app.name, token.expires_in)
+        logger.info("token_minted", app=app.name, expires_in=token.expires_in)
         return token.value
 
     def _stored(self, app: App) -> str | None:

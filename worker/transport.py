@@ -1,11 +1,12 @@
 """The transport: Redis as kombu reads it, save that what is no message at all does not end the worker."""
 
-import logging
 from typing import Any, Final
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-logger = logging.getLogger(__name__)
+from mpesa_balance import logs
+
+logger = logs.get_logger(__name__)
 
 #: What kombu and its decoders raise for bytes that no client of Celery's has written.
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -20,7 +21,7 @@ class GuardedChannel(redis.Channel):
         except _UNREADABLE as error:
             # Redis has given it away, and what cannot be read cannot be put back either. Its text
             # may hold anything, so that only the kind of the error is told.
-            logger.error("what is no message is dropped: %s", type(error).__name__)  # noqa: TRY400
+            logger.error("message_dropped", error_type=type(error).__name__)  # noqa: TRY400
             return None
 
 

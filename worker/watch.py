@@ -5,7 +5,6 @@ itself a canary through the broker; one that does not come home ends the worker,
 starts it anew.
 """
 
-import logging
 import os
 import signal
 import threading
@@ -18,9 +17,10 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from mpesa_balance import contract
+from mpesa_balance import contract, logs
+from worker.pulse import Pulse
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: A canary that is out for so many intervals is dead.
 _PATIENCE: Final = 4
@@ -37,6 +37,7 @@ class Watch(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
+        self._name = worker.hostname
         name = f"mpesa-canary-{worker.hostname}"
         self._queue = Queue(name, Exchange(name, type="direct"), routing_key=name)
         worker.app.amqp.queues.select_add(self._queue)
@@ -67,15 +68,18 @@ class Watch(bootsteps.StartStopStep):
         intervals = {job: 2 * interval for job, interval in SETTINGS.intervals.items()}
         intervals[contract.CANARY] = SETTINGS.canary_interval
         due = {job: time.monotonic() + interval for job, interval in intervals.items()}
+        pulse = Pulse(SETTINGS.health_directory, self._name, SETTINGS.canary_interval)
+        pulse.beat(_canaries())
         while not self._stopped.wait(max(min(due.values()) - time.monotonic(), 0)):
             for job in [job for job, at in due.items() if at <= time.monotonic()]:
                 due[job] = time.monotonic() + intervals[job]
                 self._send(app, job, intervals[job])
+                pulse.beat(_canaries())
             self._look(SETTINGS.canary_interval)
 
     def _send(self, app: Any, job: str, interval: int) -> None:
         is_canary = job == contract.CANARY
-        heard = state.total_count.get(contract.CANARY, 0)
+        heard = _canaries()
         queue = {"queue": self._queue} if is_canary else {}
         try:
             # A connection of its own: the worker's may be the one that is deaf.
@@ -85,7 +89,7 @@ class Watch(bootsteps.StartStopStep):
                 for key in (self._queue.name, f"_kombu.binding.{self._queue.name}") if is_canary else ():
                     connection.default_channel.client.expire(key, _FORGOTTEN_AFTER)
         except (OperationalError, RedisError) as error:
-            logger.warning("%s was not sent: %s", job, error)
+            logger.warning("tick_not_sent", job=job, reason=str(error))
             # A broker that is away is no fault of this worker.
             self._out_since = None if is_canary else self._out_since
             return
@@ -95,10 +99,13 @@ class Watch(bootsteps.StartStopStep):
     def _look(self, interval: int) -> None:
         if self._out_since is None:
             return
-        if state.total_count.get(contract.CANARY, 0) > self._heard:
+        if _canaries() > self._heard:
             self._out_since = None
         elif time.monotonic() - self._out_since > _PATIENCE * interval:
-            logger.critical("this worker takes no messages although the broker takes them: it ends itself")
+            logger.critical(
+                "worker_deaf",
+                message="it takes no messages although the broker takes them, and ends itself",
+            )
             self._end()
 
     def _end(self) -> None:
@@ -106,3 +113,9 @@ class Watch(bootsteps.StartStopStep):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_GRACE)
         os._exit(1)
+
+
+def _canaries() -> int:
+    """How many this worker has taken since it began."""
+    count: int = state.total_count.get(contract.CANARY, 0)
+    return count

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +10,11 @@ from typing import Final
 
 import requests
 
+from mpesa_balance import logs
 from ops.simulator.ledger import LOST, Ledger, Outcome, Subject, without_path, without_secrets
 from ops.simulator.payloads import Document
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: How many callbacks are sent at a time.
 _CARRIERS: Final = 16
@@ -77,7 +77,7 @@ class Courier:
             body=without_secrets(callback.document),
         )
         self._ledger.write("callback", callback.subject, outcome)
-        logger.info("called back (%s of %s): %s", callback.kind, callback.subject.scenario, status)
+        logger.info("called_back", kind=callback.kind, scenario=callback.subject.scenario, answer=status)
 
     def close(self) -> None:
         """End the threads. Safe to call twice."""
@@ -124,5 +124,5 @@ def _post(callback: Callback) -> int | str:
                 return answer.status_code
         except (requests.RequestException, ValueError) as error:
             # An address that cannot be used is a ValueError in some of its forms.
-            logger.warning("a callback was lost: %s", type(error).__name__)
+            logger.warning("callback_lost", error_type=type(error).__name__)
             return LOST

@@ -97,6 +97,7 @@ def webhooks_command(port: int, processes: int = 1) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
         *("--host", "127.0.0.1", "--port", str(port), "--http", "1", "--no-ws", "--log-level", "warning"),
+        *("--log-config", str(CHECKOUT / "webhooks" / "granian-logging.json")),
         # Each has a socket of its own: while one is started again after a crash, another one listens.
         *("--workers", str(processes), "--respawn-failed-workers", "--respawn-interval", "0.5"),
         # This counts connections, idle ones too: a few slow senders must not be all that it takes.

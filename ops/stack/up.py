@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mpesa_balance import shortcodes
+from mpesa_balance import logs, shortcodes
 from mpesa_balance.apps import SANDBOX, App
 from mpesa_balance.cli import registration
 from mpesa_balance.database import Connection, Database
@@ -84,9 +84,11 @@ def up(options: UpOptions) -> bool:
         if simulated:
             _register_simulator(state, settings)
         listed = programs(state.path, ports, simulated=simulated, webhooks_broker_url=own_broker_url)
+        # Programs write to us, and we write to where the lines are read.
+        log_format = logs.resolved(load(Reader.log_format), sys.stdout)
         return supervise(
             listed,
-            settings,
+            settings | {"LOG_FORMAT": log_format},
             lambda: _announce(state, settings, simulated=simulated) and _watch_servers(settings, ours),
         )
 
@@ -106,6 +108,7 @@ def _settings(
         "CALLBACK_KEYS": made["CALLBACK_KEYS"],
         "CALLBACK_BASE_URL": webhooks,
         "SPOOL_DIR": str(state.path / "spool"),
+        "HEALTH_DIR": str(state.path / "health"),
         # The simulator sends from this machine.
         "CALLBACK_ADDRESS_POLICY": "flag" if options.daraja_url else "off",
         "SIMULATOR_CONSUMER_SECRET": made["SIMULATOR_CONSUMER_SECRET"],

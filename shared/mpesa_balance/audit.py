@@ -35,6 +35,10 @@ class Action(StrEnum):
     SHORTCODE_REPLACED = "shortcode_replaced"
     SHORTCODE_SUSPENDED = "shortcode_suspended"
     SHORTCODE_RESUMED = "shortcode_resumed"
+    SCHEDULE_ADDED = "schedule_added"
+    SCHEDULE_PAUSED = "schedule_paused"
+    SCHEDULE_RESUMED = "schedule_resumed"
+    SCHEDULE_REMOVED = "schedule_removed"
     CALLBACK_REPLAYED = "callback_replayed"
     TASK_DROPPED = "task_dropped"  #: taken out of quarantine, and shown
     KEY_ROTATION_BEGUN = "key_rotation_begun"

@@ -11,7 +11,7 @@ from typing import Final, TypeVar, cast
 
 from environs import EnvError, FileAwareEnv
 
-from mpesa_balance import setting_texts
+from mpesa_balance import setting_checks
 from mpesa_balance.addresses import AddressPolicy, parse_policy
 from mpesa_balance.broker_urls import check_broker_url
 from mpesa_balance.callback_urls import CallbackSigner
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 #: The exit status that says "the configuration is wrong" (EX_CONFIG of sysexits.h).
 EXIT_CONFIG: Final = 78
+
+#: Where a container of ours may write, and nothing has to survive.
+_HEALTH_DIRECTORY: Final = "/tmp/mpesa-balance"  # noqa: S108
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class WebhookSettings:
     unknown_per_minute: int
     log_level: str
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    log_format: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +94,10 @@ class WorkerSettings:
     schedule_interval: int
     schedule_speed: int
     canary_interval: int
+    health_directory: Path = Path(_HEALTH_DIRECTORY)
     log_level: str
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    log_format: str = "auto"
 
     @property
     def intervals(self) -> dict[str, int]:
@@ -114,7 +120,11 @@ class Reader:
 
     def log_level(self) -> str:
         """LOG_LEVEL."""
-        return self._value("LOG_LEVEL", setting_texts.log_level, "INFO")
+        return self._value("LOG_LEVEL", setting_checks.log_level, "INFO")
+
+    def log_format(self) -> str:
+        """LOG_FORMAT."""
+        return self._value("LOG_FORMAT", setting_checks.log_format, "auto")
 
     def sealer(self) -> Sealer:
         """SEALING_KEYS."""
@@ -122,11 +132,15 @@ class Reader:
 
     def spool_directory(self) -> Path:
         """SPOOL_DIR."""
-        return self._value("SPOOL_DIR", setting_texts.directory, "/var/spool/mpesa-balance")
+        return self._value("SPOOL_DIR", setting_checks.directory, "/var/spool/mpesa-balance")
+
+    def health_directory(self) -> Path:
+        """HEALTH_DIR."""
+        return self._value("HEALTH_DIR", setting_checks.directory, _HEALTH_DIRECTORY)
 
     def database_url(self) -> str:
         """DATABASE_URL."""
-        return self._value("DATABASE_URL", setting_texts.database_url)
+        return self._value("DATABASE_URL", setting_checks.database_url)
 
     def database(self) -> DatabaseSettings:
         """DATABASE_URL, SEALING_KEYS, DATABASE_POOL_SIZE."""
@@ -144,7 +158,7 @@ class Reader:
         """SEALING_KEYS, CALLBACK_KEYS."""
         return CallbackSettings(
             sealer=self.sealer(),
-            signer=self._value("CALLBACK_KEYS", setting_texts.signer),
+            signer=self._value("CALLBACK_KEYS", setting_checks.signer),
         )
 
     def metrics(self) -> MetricsSettings:
@@ -165,6 +179,7 @@ class Reader:
             unknown_per_minute=self._whole("UNKNOWN_TOKENS_PER_MINUTE", 30, at_least=1),
             log_level=self.log_level(),
             metrics=self.metrics(),
+            log_format=self.log_format(),
         )
 
     def worker(self) -> WorkerSettings:
@@ -173,7 +188,7 @@ class Reader:
             database=self.database(),
             broker=self.broker(),
             callbacks=self.callbacks(),
-            callback_base_url=self._value("CALLBACK_BASE_URL", setting_texts.callback_base_url),
+            callback_base_url=self._value("CALLBACK_BASE_URL", setting_checks.callback_base_url),
             query_deadline=self._whole("QUERY_DEADLINE_SECONDS", 600, at_least=5),
             # Longer than a submission task may run, or two could be at one query.
             submission_grace=self._whole("SUBMISSION_GRACE_SECONDS", 90, at_least=60),
@@ -186,13 +201,15 @@ class Reader:
             schedule_interval=self._whole("SCHEDULE_INTERVAL_SECONDS", 2, at_least=1),
             schedule_speed=self._whole("SCHEDULE_SPEED", 1, at_least=1, at_most=3600),
             canary_interval=self._whole("CANARY_INTERVAL_SECONDS", 30, at_least=1),
+            health_directory=self.health_directory(),
             log_level=self.log_level(),
             metrics=self.metrics(),
+            log_format=self.log_format(),
         )
 
     def _retries(self) -> RetrySchedule:
         return RetrySchedule(
-            self._value("RETRY_BACKOFF_SECONDS", setting_texts.seconds, "5,15,60,120,240"),
+            self._value("RETRY_BACKOFF_SECONDS", setting_checks.seconds, "5,15,60,120,240"),
             self._whole("QUOTA_BACKOFF_SECONDS", 300, at_least=1),
         )
 

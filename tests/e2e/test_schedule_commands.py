@@ -37,6 +37,13 @@ def test_a_schedule_is_added_listed_rests_goes_on_and_is_removed(
     assert schedule(environment, "resume", number)["paused_at"] is None
     assert "is removed" in run(environment, "shortcodes", "schedule", "remove", number).stdout
     assert schedule(environment, "list") == []
+    trail = json.loads(run(environment, "audit", "--subject", "600000", "--json").stdout)
+    assert [entry["action"].removeprefix("schedule_") for entry in reversed(trail)] == [
+        "added",
+        "paused",
+        "resumed",
+        "removed",
+    ]
 
 
 def test_an_interval_is_written_as_people_do(environment: dict[str, str], house: House) -> None:

@@ -258,6 +258,22 @@ def test_flower_shows_how_much_waits_in_redis(stack: Stack) -> None:
     assert "mpesa-requests" in queues
 
 
+def test_its_workers_and_beat_are_well(stack: Stack) -> None:
+    schedule = ("--schedule", str(stack.state_dir / "beat-schedule"))
+    for probe in (("worker", "callbacks"), ("worker", "submissions", "--alive"), ("beat", *schedule)):
+        done = stack.command("health", *probe)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_line_that_a_program_writes_is_an_event(stack: Stack) -> None:
+    stack.query("--force")
+    lines = [line.partition(" | ") for line in stack.log.splitlines() if " | " in line]
+    ours = ("webhooks", "callbacks", "submissions", "beat")
+    told = [(name.strip(), json.loads(line)) for name, _, line in lines if name.strip() in ours]
+    assert {"callbacks", "submissions"} <= {name for name, _ in told}
+    assert all({"timestamp", "level", "event", "logger"} <= event.keys() for _, event in told)
+
+
 def test_ctrl_c_stops_everything_and_the_data_survives(folder: Path) -> None:
     with running(folder / "state") as first:
         answer = first.query()

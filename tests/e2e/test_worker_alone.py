@@ -14,6 +14,7 @@ from mpesa_balance import BalanceClient, contract
 from ops.stack.ports import free_port
 from tests.conftest import open_query
 from tests.e2e.alone import working
+from tests.e2e.commands import run
 from tests.fakes import eventually
 from tests.integration.answers import delivery, rows, success
 from worker.house import House
@@ -38,7 +39,7 @@ def test_a_task_that_ends_its_process_three_times_is_quarantined_and_others_are_
         assert found["reason"] == "it has ended its process 3 times"
         (told,) = rows(house, "SELECT topic, message FROM outbox WHERE topic = 'task_quarantined'")
         assert sent.id in told["message"]
-        assert worker.log.read_text().count("ended its process (") == 2
+        assert worker.log.read_text().count("task_ended_its_process") == 2
 
 
 def test_what_the_broker_alone_keeps_is_tried_until_it_is_recorded(
@@ -169,7 +170,7 @@ def test_a_worker_that_takes_no_messages_any_more_ends_itself(
         for queue in next(iter(heard.values())):
             worker.app.control.cancel_consumer(queue["name"])
         assert worker.process.wait(timeout=40) is not None
-        assert worker.said("takes no messages although the broker takes them")
+        assert worker.said("worker_deaf")
 
 
 def test_a_broker_that_is_away_is_no_reason_to_end(
@@ -180,10 +181,21 @@ def test_a_broker_that_is_away_is_no_reason_to_end(
     server = ValkeyServer(port=port)
     server.start()
     with working(own, tmp_path, CANARY_INTERVAL_SECONDS="1") as worker:
+
+        def probe(*arguments: str) -> tuple[int, str]:
+            done = run(own, "health", "worker", "celery", *arguments)
+            return done.returncode, done.stdout
+
+        eventually(lambda: worker.has_run(contract.CANARY, times=2), seconds=30)
+        assert probe()[0] == probe("--alive")[0] == 0
         server.stop()
         # So many intervals without a canary would end it, had the broker taken them.
-        eventually(lambda: worker.said(f"{contract.CANARY} was not sent", times=5), seconds=60)
+        eventually(lambda: worker.said(f'"job": "{contract.CANARY}"', times=5), seconds=60)
         assert worker.process.poll() is None
+        status, said = probe("--timeout", "1")
+        assert (status, "the broker is away" in said) == (1, True)
+        assert probe("--alive")[0] == 0
         with ValkeyServer(port=port), BalanceClient(own["BROKER_URL"]) as client:
             client.request_balance("600000")
             eventually(lambda: rows(house, "SELECT id FROM balance_requests"), seconds=60)
+            eventually(lambda: probe()[0] == 0, seconds=30)

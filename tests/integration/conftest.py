@@ -45,7 +45,7 @@ def webhook_settings(
 ) -> WebhookSettings:
     """Those of a webhook tier in this process, whose broker is away."""
     # The log of this process is pytest's.
-    monkeypatch.setattr(logs, "configure", lambda _: None)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
     return WebhookSettings(
         broker=BrokerSettings(broker_url="redis://127.0.0.1:1/0"),
         callbacks=CallbackSettings(sealer=sealer, signer=signer),

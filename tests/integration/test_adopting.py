@@ -9,6 +9,7 @@ import pytest
 from mpesa_balance.settings import BrokerSettings
 from tests.fakes import eventually
 from tests.integration.spooled import delivery
+from tests.logged import events
 from webhooks import ingress
 from webhooks.ingress import Ingress
 from webhooks.publisher import Publisher
@@ -36,7 +37,7 @@ def test_what_was_left_is_forgotten_there_only_when_it_is_kept_here(
     spool.write([left])
     spool.close()
     ended.release()
-    eventually(lambda: "stays there for now" in caplog.text)
+    eventually(lambda: events(caplog, "left_spool_stays_there"))
     assert list(deliveries_in(tmp_path / "1.sqlite")) == [left]
     rename(tmp_path / "0.sqlite", "away", "deliveries")
     eventually(lambda: list(deliveries_in(tmp_path / "0.sqlite")) == [left])

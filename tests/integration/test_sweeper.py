@@ -9,6 +9,7 @@ import pytest
 from mpesa_balance import breaker
 from tests.conftest import Bell, open_query
 from tests.integration.answers import row, rows, state
+from tests.logged import events
 from worker.house import House
 from worker.sweeper import sweep
 
@@ -80,9 +81,8 @@ def test_each_notice_is_told_once_and_names_its_query(
     caplog.set_level(logging.WARNING, "worker.sweeper")
     for _ in range(3):
         sweep(house)
-    told = [record.message for record in caplog.records if record.message.startswith("notice")]
-    assert len(told) == 1
-    assert f"query_timed_out query={query_id}" in told[0]
+    (told,) = events(caplog, "notice_told")
+    assert (told["topic"], told["query_id"]) == ("query_timed_out", query_id)
 
 
 def test_a_query_is_not_rung_before_its_time(house: House, bell: Bell, query_id: UUID) -> None:

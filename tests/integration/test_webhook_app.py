@@ -1,5 +1,6 @@
 """The application's own faults: what they tell the log, and what they end."""
 
+import json
 import logging
 import os
 import subprocess
@@ -14,6 +15,7 @@ from flask import Flask
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.settings import WebhookSettings
 from ops.stack.programs import CHECKOUT
+from tests.logged import events
 from webhooks.app import create_app
 
 
@@ -31,8 +33,9 @@ def test_a_view_that_fails_tells_the_log_why_and_no_token(
     answer = app.test_client().post(f"/callbacks/balance/{token}/result", data=b"{}")
     assert (answer.status_code, answer.get_json()["ResultCode"]) == (500, 1)
     (fault,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert fault.message == "a view failed"
-    assert fault.exc_info is not None
+    (told,) = events(caplog, "view_failed")
+    assert told is fault.msg
+    assert told["exc_info"] is not None
     assert token not in caplog.text
 
 
@@ -50,7 +53,8 @@ def test_who_guesses_tokens_fills_no_log_and_others_are_not_counted_with_him(
     assert [guess("192.0.2.1"), guess("192.0.2.2")] in ([429, 404], [404, 404])
     caplog.clear()
     guess("192.0.2.2")
-    assert not [record for record in caplog.records if "429" in record.message and record.levelno > 10]
+    told = events(caplog, "http_request_refused")
+    assert [event for event in told if event["status"] == 429 and event["level"] != "debug"] == []
 
 
 def test_a_process_that_loses_a_thread_ends(broker_url: str, keys: dict[str, str], tmp_path: Path) -> None:
@@ -71,4 +75,6 @@ def test_a_process_that_loses_a_thread_ends(broker_url: str, keys: dict[str, str
         text=True,
     )
     assert done.returncode == os.EX_SOFTWARE
-    assert "this process ends" in done.stderr
+    (ended,) = [line for line in map(json.loads, done.stderr.splitlines()) if line["level"] == "critical"]
+    assert (ended["event"], ended["message"]) == ("thread_failed", "this process ends")
+    assert "ZeroDivisionError" in ended["exception"]

@@ -12,6 +12,7 @@ try:
     from mpesa_balance.cli import (
         asking,
         auditing,
+        checking,
         doctoring,
         explaining,
         quarantining,
@@ -103,6 +104,8 @@ for module in (
     rotating,
     auditing,
     doctoring,
+    doctoring,
+    checking,
     running,
 ):
     for command in module.COMMANDS:

@@ -95,7 +95,7 @@ def simulator(*, listed: bool, **options: Any) -> None:
     if listed:
         click.echo(program("ops.simulator.page").page(), nl=False)
         return
-    logs.configure(load(Reader.log_level))
+    logs.configure(load(Reader.log_level), load(Reader.log_format))
     simulating = program("ops.simulator.server")
     secrets = {name: os.environ.get(variable) for name, variable in _SIMULATOR_SECRETS.items()}
     given = {name: value for name, value in (options | secrets).items() if value is not None}

@@ -5,8 +5,11 @@ from typing import Any, Final
 
 import click
 
-from mpesa_balance import schedules, shortcodes
+from mpesa_balance import audit, schedules, shortcodes
+from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, stores
+from mpesa_balance.cli.acting import actor
+from mpesa_balance.database import Connection
 from mpesa_balance.schedules import Schedule
 from mpesa_balance.timetables import DEFAULT_TIME_ZONE, Timetable
 
@@ -57,6 +60,7 @@ def add_schedule(shortcode: str, json_output: bool, **timetable: Any) -> None:
     with database.transaction() as connection:
         shortcodes.named(connection, database.sealer, shortcode)
         added = schedules.add(connection, shortcode, read)
+        _note(connection, Action.SCHEDULE_ADDED, added)
     output.report(f"Schedule {added.id} asks for {shortcode}: {read}.", _document(added), json_output)
 
 
@@ -81,6 +85,7 @@ def remove_schedule(number: int, json_output: bool) -> None:
     """Ask no more by schedule NUMBER."""
     with stores.database().transaction() as connection:
         removed = schedules.remove(connection, number)
+        _note(connection, Action.SCHEDULE_REMOVED, removed)
     output.report(f"Schedule {number} is removed.", _document(removed), json_output)
 
 
@@ -91,6 +96,7 @@ def pause_schedule(number: int, json_output: bool) -> None:
     """Let schedule NUMBER rest until it is resumed."""
     with stores.database().transaction() as connection:
         paused = schedules.pause(connection, number)
+        _note(connection, Action.SCHEDULE_PAUSED, paused)
     output.report(f"Schedule {number} rests.", _document(paused), json_output)
 
 
@@ -101,7 +107,12 @@ def resume_schedule(number: int, json_output: bool) -> None:
     """Let schedule NUMBER go on with its next tick."""
     with stores.database().transaction() as connection:
         resumed = schedules.resume(connection, number)
+        _note(connection, Action.SCHEDULE_RESUMED, resumed)
     output.report(f"Schedule {number} goes on.", _document(resumed), json_output)
+
+
+def _note(connection: Connection, action: Action, one: Schedule) -> None:
+    audit.add(connection, actor(), action, one.shortcode, f"schedule {one.id}, {one.timetable}")
 
 
 def _row(one: Schedule) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the text of a setting must be, and what it stands for. Raises ValueError with the rule."""
+"""Checks of single settings: each gives what a text stands for, or ValueError says what it must be."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from mpesa_balance.sealing import parse_key
 
 
 def database_url(text: str) -> str:
-    """An address of Postgres."""
+    """The address of a Postgres."""
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must be an address that starts with postgresql://")
     return text
@@ -20,10 +20,17 @@ def log_level(text: str) -> str:
     return text.upper()
 
 
+def log_format(text: str) -> str:
+    """How log lines look."""
+    if text.lower() not in ("auto", "json", "console"):
+        raise ValueError("must be auto, json or console")
+    return text.lower()
+
+
 def directory(text: str) -> Path:
-    """A place on a disk."""
+    """A directory, by its absolute path."""
     if not Path(text).is_absolute():
-        raise ValueError("must be the absolute path of a directory on a disk that survives a restart")
+        raise ValueError("must be the absolute path of a directory")
     return Path(text)
 
 
@@ -41,7 +48,7 @@ def callback_base_url(text: str) -> str:
 
 
 def seconds(text: str) -> tuple[int, ...]:
-    """Times to wait, in seconds."""
+    """Several times, in seconds."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ValueError("must be whole seconds separated by commas, such as 5,15,60")
