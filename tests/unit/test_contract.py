@@ -19,12 +19,14 @@ def test_names_on_the_wire_never_change() -> None:
     """Other services send these strings; a change here breaks them without any error of ours."""
     assert contract.QUEUES == {
         "mpesa_balance.request_balance": "mpesa-requests",
+        "mpesa_balance.get_balance": "mpesa-requests",
         "mpesa_balance.submit_query": "mpesa-submissions",
         "mpesa_balance.record_callbacks": "mpesa-callbacks",
         "mpesa_balance.record_spooled_callbacks": "mpesa-callbacks",
         "mpesa_balance.judge_callback": "mpesa-maintenance",
         "mpesa_balance.quarantine": "mpesa-maintenance",
         "mpesa_balance.refresh_tokens": "mpesa-submissions",
+        "mpesa_balance.run_schedules": "mpesa-maintenance",
         "mpesa_balance.sweep": "mpesa-maintenance",
     }
     assert request_id_for("600000", "payroll") == UUID("f6859bd0-b915-5c71-8f45-8f3e70a6b156")
