@@ -30,6 +30,9 @@ PURE = (
     "daraja_request",
     "redaction",
     "texts",
+    "alert_rules",
+    "alert_checks",
+    "alert_texts",
 )
 
 HEAVY = {"psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"}

@@ -126,4 +126,9 @@ app.conf.beat_schedule = {
         "schedule": SETTINGS.intervals[contract.REFRESH_TOKENS],
         "options": {"expires": 60},
     },
+    "deliver-alerts": {
+        "task": contract.DELIVER_ALERTS,
+        "schedule": SETTINGS.intervals[contract.DELIVER_ALERTS],
+        "options": {"expires": 60},
+    },
 }

@@ -5,7 +5,7 @@ from typing import Final
 
 from mpesa_balance import inbox, line, outbox, passwords, queries
 from mpesa_balance.crash_points import CrashPoint, crash_at
-from worker import replying
+from worker import alerting, replying
 from worker.house import House
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,9 @@ def sweep(house: House) -> None:
     with house.database.transaction() as connection:
         passwords.tell_of_old_passwords(connection)
     with house.database.transaction() as connection:
-        for notice in outbox.take(connection):
+        notices = outbox.take(connection)
+        alerting.tell_of(connection, house.database.sealer, notices)
+        for notice in notices:
             logger.warning(
                 "notice %s %s query=%s callback=%s shortcode=%s: %s",
                 notice.id,
@@ -45,3 +47,4 @@ def sweep(house: House) -> None:
                 notice.message,
             )
         crash_at(CrashPoint.NOTICES_NOT_COMMITTED)
+    alerting.look(house)

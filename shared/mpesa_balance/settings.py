@@ -14,7 +14,7 @@ from environs import EnvError, FileAwareEnv
 from mpesa_balance.addresses import AddressPolicy, parse_policy
 from mpesa_balance.broker_urls import check_broker_url
 from mpesa_balance.callback_urls import CallbackSigner, base_url_violations
-from mpesa_balance.contract import REFRESH_TOKENS, SWEEP
+from mpesa_balance.contract import DELIVER_ALERTS, REFRESH_TOKENS, SWEEP
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, parse_key, parse_sealer
@@ -83,7 +83,7 @@ class WorkerSettings:
     @property
     def intervals(self) -> dict[str, int]:
         """How often each periodic job runs, in seconds, whoever sends its ticks."""
-        return {SWEEP: self.sweep_interval, REFRESH_TOKENS: 60}
+        return {SWEEP: self.sweep_interval, REFRESH_TOKENS: 60, DELIVER_ALERTS: 5}
 
 
 class Reader:
