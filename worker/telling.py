@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from mpesa_balance import alert_channels, alert_messages, alert_rulebook, alert_texts, alerts, sending
+from mpesa_balance import alert_channels, alert_messages, alert_texts, alerts, sending
 from mpesa_balance.alert_messages import CLEARED, Message
 from mpesa_balance.alert_texts import Facts
 from mpesa_balance.errors import NotDelivered, RequestRefused, SealBroken
@@ -71,7 +71,7 @@ def _facts(sealer: Sealer, message: Message) -> Facts:
         since=message.since,
         cleared_at=message.cleared_at,
         query_id=message.query_id,
-        limits=alert_rulebook.opened_limits(sealer, message.rule_id, message.limits),
+        limits=alerts.opened_limits(sealer, message.rule_id, message.limits),
         detail=alerts.opened_detail(sealer, message.alert_id, message.detail),
         is_over=message.what == CLEARED,
     )

@@ -1,6 +1,6 @@
 """The channels for alerts in Postgres: the ways to the people on call, sealed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,9 +24,19 @@ class Channel:
     time_zone: str = DEFAULT_TIME_ZONE
 
 
-def add(connection: Connection, sealer: Sealer, channel: Channel, *, replace: bool = False) -> None:
-    """Add a channel. Raises RequestRefused with everything that is wrong with it, but for its URL."""
-    wrong = [problem for problem in (alert_checks.check_name(channel.name),) if problem]
+def add(
+    connection: Connection,
+    sealer: Sealer,
+    channel: Channel,
+    *,
+    replace: bool = False,
+    wrong: Sequence[str] = (),
+) -> None:
+    """Add a channel. Raises RequestRefused with everything that is wrong with it.
+
+    wrong: what is known to be wrong already; of the URL, nothing else is looked at here.
+    """
+    wrong = [*wrong, *(problem for problem in (alert_checks.check_name(channel.name),) if problem)]
     if not connection.execute(_ZONE, {"zone": channel.time_zone}).fetchone():
         wrong.append(f"there is no time zone {channel.time_zone!r}: write it as in {DEFAULT_TIME_ZONE}")
     if wrong:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from mpesa_balance import alert_channels, alert_checks, alerts
-from mpesa_balance.alert_rules import Kind, Limits, Rule
+from mpesa_balance.alert_rules import Kind, Rule
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound, RequestRefused, SealBroken
 from mpesa_balance.sealing import Sealer
@@ -74,18 +74,6 @@ def remove(connection: Connection, rule_id: int) -> None:
     alerts.clear_of_rule(connection, rule_id)
 
 
-def limits_place(rule_id: int) -> str:
-    """What a rule's limits are sealed for."""
-    return f"alert_rules/{rule_id}/limits"
-
-
-def opened_limits(sealer: Sealer, rule_id: int, sealed: bytes | None) -> Limits:
-    """The limits of a rule as it is stored. Raises SealBroken."""
-    if sealed is None:
-        return Limits()
-    return Limits.from_json(sealer.open_text(sealed, limits_place(rule_id)))
-
-
 def _unknown(connection: Connection, shortcode: str | None, names: Sequence[str]) -> list[str]:
     row = {"shortcode": shortcode, "names": list(names)}
     missing = connection.execute(_UNKNOWN, row).fetchall()
@@ -102,7 +90,9 @@ def _row(rule: Rule, sealer: Sealer) -> dict[str, Any]:
         "kind": rule.kind,
         "shortcode": rule.shortcode,
         "account": rule.account,
-        "limits": sealer.seal_text(json.dumps(document), limits_place(rule.id)) if document else None,
+        "limits": sealer.seal_text(json.dumps(document), alerts.limits_place(rule.id))
+        if document
+        else None,
         "urgent": rule.urgent,
         "channels": list(rule.channels) if rule.channels else None,
     }
@@ -114,7 +104,7 @@ def _rule(row: Mapping[str, Any], sealer: Sealer) -> Rule:
         kind=Kind(row["kind"]),
         shortcode=row["shortcode"],
         account=row["account"],
-        limits=opened_limits(sealer, row["id"], row["limits"]),
+        limits=alerts.opened_limits(sealer, row["id"], row["limits"]),
         urgent=row["urgent"],
         channels=tuple(row["channels"]) if row["channels"] else None,
     )

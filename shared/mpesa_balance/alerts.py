@@ -2,41 +2,17 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from mpesa_balance.alert_rules import ACKNOWLEDGED, ANSWERED, HAPPENED, Kind, Rule
+from mpesa_balance.alert_rules import ACKNOWLEDGED, ANSWERED, HAPPENED, Kind, Limits, Rule
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound
 from mpesa_balance.sealing import Sealer
 
 #: What an open alert is about: its rule, the shortcode and the account.
 Subject = tuple[int, str | None, str | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """An alert as people see it. `detail` is what shows it: amounts, or what was said of the event.
-
-    since: when it happened, or how old the balance is that shows it. failing: the channels that have
-    not taken it yet, each with the last reason.
-    """
-
-    id: UUID
-    rule_id: int
-    kind: Kind
-    shortcode: str | None
-    account: str | None
-    since: datetime
-    raised_at: datetime
-    cleared_at: datetime | None
-    acked_at: datetime | None
-    acked_by: str | None
-    query_id: UUID | None
-    detail: Mapping[str, str] = field(repr=False)
-    failing: Mapping[str, str]
 
 
 def raise_(
@@ -105,26 +81,27 @@ def acknowledge(connection: Connection, alert_id: UUID, by: str) -> bool:
     return Kind(row["kind"]) in ACKNOWLEDGED and bool(clear(connection, [alert_id]))
 
 
-def listed(connection: Connection, sealer: Sealer, *, everything: bool = False) -> list[Alert]:
-    """The open alerts, newest first; or the newest thousand, whatever became of them."""
-    rows = connection.execute(_LISTED, {"everything": everything})
-    return [_alert(row, sealer) for row in rows]
-
-
 def opened_detail(sealer: Sealer, alert_id: UUID, sealed: bytes) -> dict[str, str]:
     """What shows an alert. Raises SealBroken."""
     detail: dict[str, str] = json.loads(sealer.open_text(sealed, detail_place(alert_id)))
     return detail
 
 
+def limits_place(rule_id: int) -> str:
+    """What a rule's limits are sealed for."""
+    return f"alert_rules/{rule_id}/limits"
+
+
+def opened_limits(sealer: Sealer, rule_id: int, sealed: bytes | None) -> Limits:
+    """The limits of a rule as it is stored. Raises SealBroken."""
+    if sealed is None:
+        return Limits()
+    return Limits.from_json(sealer.open_text(sealed, limits_place(rule_id)))
+
+
 def detail_place(alert_id: UUID) -> str:
     """What an alert's detail is sealed for."""
     return f"alerts/{alert_id}/detail"
-
-
-def _alert(row: dict[str, Any], sealer: Sealer) -> Alert:
-    detail = opened_detail(sealer, row["id"], row["detail"])
-    return Alert(**(row | {"detail": detail, "kind": Kind(row["kind"]), "failing": row["failing"] or {}}))
 
 
 def _told(connection: Connection, cleared: Iterable[Mapping[str, Any]]) -> list[UUID]:
@@ -203,13 +180,4 @@ TELL_CLEARED: Final = """
     WHERE a.id = ANY(%(ids)s) AND a.cleared_at IS NOT NULL
       AND m.what = 'raised' AND m.delivered_at IS NOT NULL
     ON CONFLICT (alert_id, channel, what) DO NOTHING
-"""
-
-_LISTED: Final = """
-    SELECT a.id, a.rule_id, a.kind, a.shortcode, a.account, a.since, a.raised_at, a.cleared_at,
-           a.acked_at, a.acked_by, a.query_id, a.detail,
-           (SELECT jsonb_object_agg(m.channel, m.last_error) FROM alert_messages m
-            WHERE m.alert_id = a.id AND m.delivered_at IS NULL AND m.last_error IS NOT NULL) AS failing
-    FROM alerts a WHERE a.cleared_at IS NULL OR %(everything)s
-    ORDER BY a.raised_at DESC, a.id LIMIT 1000
 """

@@ -10,7 +10,6 @@ from psycopg import sql
 
 from mpesa_balance import (
     alert_channels,
-    alert_rulebook,
     alerts,
     apps,
     inbox,
@@ -69,7 +68,7 @@ SEALED: Final = (
         renewed=sealed_messages.renewed,
     ),
     SealedColumn(table="alert_channels", column="url", keys=("name",), place=alert_channels.url_place),
-    SealedColumn(table="alert_rules", column="limits", keys=("id",), place=alert_rulebook.limits_place),
+    SealedColumn(table="alert_rules", column="limits", keys=("id",), place=alerts.limits_place),
     SealedColumn(table="alerts", column="detail", keys=("id",), place=alerts.detail_place),
 )
 

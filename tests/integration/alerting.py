@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from mpesa_balance import alert_channels, alert_rulebook, alerts
+from mpesa_balance import alert_channels, alert_history, alert_rulebook
 from mpesa_balance.alert_channels import Channel
+from mpesa_balance.alert_history import Alert
 from mpesa_balance.alert_rules import Rule
-from mpesa_balance.alerts import Alert
 from tests.conftest import open_query
 from tests.integration.answers import begin, record, row, rows, success
 from worker import alerting
@@ -67,7 +67,7 @@ def opened(house: House) -> list[tuple[str, str | None]]:
 
 def listed(house: House, **given: Any) -> list[Alert]:
     with house.database.transaction() as connection:
-        return alerts.listed(connection, house.database.sealer, **given)
+        return alert_history.listed(connection, house.database.sealer, **given)
 
 
 def messages(house: House) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from mpesa_balance import (
     alert_channels,
+    alert_history,
     alert_rulebook,
     alerts,
     apps,
@@ -90,7 +91,7 @@ def open_all(database: Database) -> int:
     with database.transaction() as connection:
         alert_channels.every(connection, database.sealer)
         alert_rulebook.every(connection, database.sealer)
-        alerts.listed(connection, database.sealer)
+        alert_history.listed(connection, database.sealer)
     return len(numbers)
 
 

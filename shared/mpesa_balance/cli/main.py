@@ -10,6 +10,7 @@ try:
     from dotenv import load_dotenv
 
     from mpesa_balance.cli import (
+        alerting,
         asking,
         doctoring,
         explaining,
@@ -93,6 +94,16 @@ def main(env_file: Path | None) -> None:
         raise SettingsInvalid(f"{env_file or default} is no file of settings: it is not UTF-8") from None
 
 
-for module in (asking, receiving, quarantining, explaining, registering, rotating, doctoring, running):
+for module in (
+    asking,
+    alerting,
+    receiving,
+    quarantining,
+    explaining,
+    registering,
+    rotating,
+    doctoring,
+    running,
+):
     for command in module.COMMANDS:
         main.add_command(command)
