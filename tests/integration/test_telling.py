@@ -369,7 +369,7 @@ def test_no_table_shows_an_amount_or_an_address(house: House, web: WebReceiver) 
             found = connection.execute(f"SELECT t::text FROM {table} t").fetchall()  # type: ignore[arg-type]
             assert found
             dump += str(found)
-    for secret in (SECRET, "1234", "5000", "77.77", "6000.00"):
+    for secret in (SECRET, "1234.56", "5000.50", "77.77", "6000.00"):
         assert secret not in dump
         assert secret.encode().hex() not in dump
 
