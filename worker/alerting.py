@@ -32,14 +32,15 @@ def look(house: House) -> None:
         if examine(house) < _BATCH:
             break
     with house.database.transaction() as connection:
-        _look_at_freshness(connection, house.database.sealer)
-        alerts.clear_mended(connection)
+        if alerts.is_alone(connection):
+            _look_at_freshness(connection, house.database.sealer)
+            alerts.clear_mended(connection)
 
 
 def examine(house: House) -> int:
     """Hold the rules against new balances; gives how many there were, of a hundred at most."""
     with house.database.transaction() as connection:
-        if not examination.alone(connection):
+        if not alerts.is_alone(connection):
             # Whoever is at it looks at these as well, or the next tick does.
             return 0
         new = examination.unexamined(connection, _BATCH)
@@ -50,7 +51,10 @@ def examine(house: House) -> int:
 
 def tell_of(connection: Connection, sealer: Sealer, notices: list[Notice]) -> None:
     """Raise what the rules say of these notices, in the transaction that takes them."""
-    rules = alert_rulebook.usable(connection, sealer, set(Kind) - OF_ACCOUNTS) if notices else []
+    if not notices:
+        return
+    alerts.be_alone(connection)
+    rules = alert_rulebook.usable(connection, sealer, set(Kind) - OF_ACCOUNTS)
     for notice in notices:
         asked = examination.asked(connection, notice.query_id) if notice.query_id else None
         shortcode = notice.shortcode or (asked.shortcode if asked else None)
@@ -91,6 +95,7 @@ def _look_at_freshness(connection: Connection, sealer: Sealer) -> None:
 
 def _raise_stale(connection: Connection, sealer: Sealer, rule: Rule, found: Freshness) -> None:
     alerts.raise_(connection, sealer, rule, shortcode=found.shortcode, since=found.since, detail={})
+    logger.warning("alert rule %s: no fresh balance of shortcode %s", rule.id, found.shortcode)
 
 
 class _Examination:
@@ -163,5 +168,8 @@ class _Examination:
             )
             if raised is not None:
                 self._open[subject] = raised
+                logger.warning("alert %s raised: %s of shortcode %s, %r", raised, rule.kind, *subject[1:])
         elif finding.outcome is Outcome.CLEAR and subject in self._open:
-            alerts.clear(self._connection, [self._open.pop(subject)])
+            cleared = self._open.pop(subject)
+            alerts.clear(self._connection, [cleared])
+            logger.info("alert %s cleared: %s of shortcode %s, %r", cleared, rule.kind, *subject[1:])

@@ -69,6 +69,7 @@ def usable(connection: Connection, sealer: Sealer, kinds: Collection[Kind]) -> l
 
 def remove(connection: Connection, rule_id: int) -> None:
     """Remove a rule, and clear what it has raised. Raises NotFound."""
+    alerts.be_alone(connection)
     if not connection.execute(_REMOVE_RULE, {"id": rule_id}).rowcount:
         raise NotFound(f"there is no rule {rule_id}: see `mpesa-balance alerts rules list`")
     alerts.clear_of_rule(connection, rule_id)

@@ -11,8 +11,26 @@ from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound
 from mpesa_balance.sealing import Sealer
 
+#: Any number, as long as nothing else in this database locks it.
+_LOCK: Final = 0x616C7274
+
 #: What an open alert is about: its rule, the shortcode and the account.
 Subject = tuple[int, str | None, str | None]
+
+
+def be_alone(connection: Connection) -> None:
+    """Be the only one that raises and clears until this transaction ends; others are waited for.
+
+    An alert that somebody is clearing is still open to whoever would raise it anew, and two that clear
+    several would wait for each other in a circle.
+    """
+    connection.execute(_BE_ALONE, {"lock": _LOCK})
+
+
+def is_alone(connection: Connection) -> bool:
+    """The same, but False where somebody else is at it."""
+    row = connection.execute(_IS_ALONE, {"lock": _LOCK}).fetchone()
+    return bool(row and row["is_alone"])
 
 
 def raise_(
@@ -75,6 +93,7 @@ def clear_mended(connection: Connection) -> list[UUID]:
 
 def acknowledge(connection: Connection, alert_id: UUID, by: str) -> bool:
     """Somebody knows of it; what only a person ends is over then, and the answer True. Raises NotFound."""
+    be_alone(connection)
     row = connection.execute(_ACKNOWLEDGE, {"id": alert_id, "by": by}).fetchone()
     if row is None:
         raise NotFound(f"there is no alert {alert_id}: see `mpesa-balance alerts list --all`")
@@ -113,6 +132,10 @@ def _told(connection: Connection, cleared: Iterable[Mapping[str, Any]]) -> list[
         connection.execute(TELL_CLEARED, {"ids": ids})
     return ids
 
+
+_BE_ALONE: Final = "SELECT pg_advisory_xact_lock(%(lock)s)"
+
+_IS_ALONE: Final = "SELECT pg_try_advisory_xact_lock(%(lock)s) AS is_alone"
 
 _RAISE: Final = """
     WITH raised AS (

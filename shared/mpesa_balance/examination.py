@@ -8,9 +8,6 @@ from uuid import UUID
 
 from mpesa_balance.database import Connection
 
-#: Any number, as long as nothing else in this database locks it.
-_LOCK: Final = 0x616C7274
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
@@ -42,12 +39,6 @@ class Asked:
     result_description: str | None
     #: M-PESA gave the shortcode's balance after that.
     is_answered: bool
-
-
-def alone(connection: Connection) -> bool:
-    """Be the only one that examines until this transaction ends; False where somebody else is."""
-    row = connection.execute(_ALONE, {"lock": _LOCK}).fetchone()
-    return bool(row and row["is_alone"])
 
 
 def unexamined(connection: Connection, limit: int) -> list[Stored]:
@@ -83,8 +74,6 @@ def asked(connection: Connection, query_id: UUID) -> Asked | None:
     row = connection.execute(_ASKED, {"id": query_id}).fetchone()
     return Asked(**row) if row else None
 
-
-_ALONE: Final = "SELECT pg_try_advisory_xact_lock(%(lock)s) AS is_alone"
 
 _UNEXAMINED: Final = """
     SELECT b.query_id, b.shortcode, b.as_of, b.recorded_at, b.document,

@@ -2,10 +2,12 @@
 
 import logging
 
+import psycopg
 import pytest
 
-from mpesa_balance import alert_rulebook, alerts, breaker, examination, outbox, shortcodes
+from mpesa_balance import alert_rulebook, alerts, breaker, outbox, shortcodes
 from mpesa_balance.alert_rules import Kind
+from ops.migrate import MIGRATIONS
 from tests.conftest import SHORTCODE, entry_of, open_query
 from tests.integration.alerting import (
     WORKING,
@@ -27,6 +29,24 @@ from worker.house import House
 from worker.sweeper import sweep
 
 BELOW = ("below", WORKING)
+
+STORED_BEFORE = """
+    INSERT INTO daraja_apps (name, environment, base_url, consumer_key, consumer_secret)
+    VALUES ('a', 'sandbox', 'https://x', '', '');
+    INSERT INTO shortcodes (shortcode, app, identifier_type, initiator, credential_kind, credential)
+    VALUES ('600000', 'a', 4, 'i', 'password', '');
+    INSERT INTO balance_queries (id, shortcode, remarks, deadline_at, forced)
+    SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, '600000', 'ok', now(), true
+    FROM generate_series(1, 2) n;
+    INSERT INTO callbacks (attempt_id, kind, digest, payload, received_at)
+    VALUES (gen_random_uuid(), 'result', '', '', now());
+    INSERT INTO balances (query_id, shortcode, callback_id, document, warnings, as_of)
+    SELECT '00000000-0000-0000-0000-000000000001', '600000', id, '', '{}', now() FROM callbacks;
+"""
+STORED_AFTER = """
+    INSERT INTO balances (query_id, shortcode, callback_id, document, warnings, as_of)
+    SELECT '00000000-0000-0000-0000-000000000002', '600000', id, '', '{}', now() FROM callbacks;
+"""
 
 
 def failed(house: House, code: str = "1") -> None:
@@ -161,13 +181,15 @@ def test_a_rule_whose_limits_do_not_open_holds_up_no_other(house: House) -> None
     assert seen(house, of("500")) == [("above", WORKING)]
 
 
-def test_what_was_stored_before_the_migration_is_not_examined(house: House) -> None:
-    """As the migration does it: the column's default while it is added, and none after that."""
-    store(house, of("1.00"))
-    assert row(house, "SELECT examined_at FROM balances") == {"examined_at": None}
-    alerting.examine(house)
-    with house.database.transaction() as connection:
-        assert examination.unexamined(connection, 10) == []
+def test_what_was_stored_before_the_migration_is_not_examined(empty_database_url: str) -> None:
+    *earlier, ours = [path.read_text() for path in sorted(MIGRATIONS.glob("*.sql")) if path.name < "0007"]
+    assert "examined_at" in ours
+    with psycopg.connect(empty_database_url) as connection:
+        for migration in (*earlier, STORED_BEFORE, ours):
+            connection.execute(migration)  # type: ignore[call-overload]
+        connection.execute(STORED_AFTER)
+        found = connection.execute("SELECT examined_at IS NULL FROM balances ORDER BY query_id").fetchall()
+    assert found == [(False,), (True,)]
 
 
 def test_of_many_that_examine_at_once_each_alert_is_raised_once(house: House) -> None:
@@ -326,3 +348,13 @@ def test_notices_are_told_of_in_the_log_as_before(house: House, caplog: pytest.L
     caplog.set_level(logging.WARNING, "worker.sweeper")
     failed(house)
     assert any("notice" in record.getMessage() for record in caplog.records)
+
+
+def test_who_is_not_alone_leaves_balances_to_the_one_who_is(house: House) -> None:
+    add_rule(house, "below", account=WORKING, threshold="1000")
+    store(house, of("1.00"))
+    with house.database.transaction() as connection:
+        assert alerts.is_alone(connection)
+        assert alerting.examine(house) == 0
+    assert alerting.examine(house) == 1
+    assert opened(house) == [BELOW]
