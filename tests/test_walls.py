@@ -36,6 +36,7 @@ PURE = (
 )
 
 HEAVY = {"psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"}
+HEAVY |= {"apprise"}
 
 
 def loaded_by(*modules: str) -> set[str]:

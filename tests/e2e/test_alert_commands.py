@@ -57,7 +57,7 @@ def test_from_a_rule_to_a_message_to_an_acknowledgement(
     (alert,) = json.loads(run(with_web, "alerts", "list", "--json").stdout)
     assert (alert["kind"], alert["detail"]["available"], alert["rule"]) == ("below", "12.34", rule["id"])
     shown = " ".join(run(with_web, "alerts", "list").stdout.split())
-    assert "KES 12.34" in shown
+    assert "12.34" in shown
     done = run(with_web, "alerts", "ack", alert["id"], "--by", "wanjiru", "--json")
     assert json.loads(done.stdout) == {"id": alert["id"], "acked_by": "wanjiru", "is_over": False}
     assert run(with_web, *RULES, "remove", str(rule["id"])).returncode == 0
