@@ -25,12 +25,7 @@ from mpesa_balance.database import Database
 from mpesa_balance.errors import BrokerUnavailable
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer, new_key, parse_key, parse_sealer
-from mpesa_balance.settings import (
-    BrokerSettings,
-    CallbackSettings,
-    DatabaseSettings,
-    WorkerSettings,
-)
+from mpesa_balance.settings import BrokerSettings, CallbackSettings, DatabaseSettings, WorkerSettings
 from mpesa_balance.shortcodes import Shortcode
 from ops.migrate import migrate
 from ops.stack.ports import free_port

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from mpesa_balance.cli import checking
 from mpesa_balance.contract import QUEUES
-from mpesa_balance.settings import Reader, load
+from mpesa_balance.environment import Reader, load
 from ops.stack.programs import EXPOSING, Ports, programs
 from tests.conftest import GOOD_ENVIRONMENT
 

@@ -31,12 +31,14 @@ PURE = (
     "redaction",
     "texts",
     "happenings",
+    "alert_rules",
+    "alert_checks",
+    "alert_texts",
 )
 
 HEAVY = {
     *("psycopg", "psycopg_pool", "flask", "requests", "cryptography", "marshmallow", "environs", "rich"),
-    "prometheus_client",
-    "structlog",
+    *("apprise", "prometheus_client", "structlog"),
 }
 
 

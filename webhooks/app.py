@@ -11,7 +11,8 @@ from structlog.contextvars import clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mpesa_balance import logs
-from mpesa_balance.settings import Reader, WebhookSettings, load_or_exit
+from mpesa_balance.environment import Reader, load_or_exit
+from mpesa_balance.settings import WebhookSettings
 from webhooks import exposition
 from webhooks.bridge import ThreadBridge
 from webhooks.door import LONGEST_BODY, Door

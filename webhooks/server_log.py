@@ -3,7 +3,7 @@
 import logging
 
 from mpesa_balance import logs
-from mpesa_balance.settings import Reader, load_or_exit
+from mpesa_balance.environment import Reader, load_or_exit
 
 
 def formatter() -> logging.Formatter:

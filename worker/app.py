@@ -7,7 +7,7 @@ from kombu import Exchange, Queue
 
 from mpesa_balance import contract, logs
 from mpesa_balance.broker_urls import tls_options
-from mpesa_balance.settings import Reader, load_or_exit
+from mpesa_balance.environment import Reader, load_or_exit
 from worker import log_context, transport
 
 SETTINGS: Final = load_or_exit(Reader.worker)
@@ -135,6 +135,11 @@ app.conf.beat_schedule = {
     "refresh-tokens": {
         "task": contract.REFRESH_TOKENS,
         "schedule": SETTINGS.intervals[contract.REFRESH_TOKENS],
+        "options": {"expires": 60},
+    },
+    "deliver-alerts": {
+        "task": contract.DELIVER_ALERTS,
+        "schedule": SETTINGS.intervals[contract.DELIVER_ALERTS],
         "options": {"expires": 60},
     },
 }

@@ -4,7 +4,7 @@ from typing import Final
 
 from mpesa_balance import inbox, line, logs, outbox, passwords, queries
 from mpesa_balance.crash_points import CrashPoint, crash_at
-from worker import replying
+from worker import alerting, replying
 from worker.house import House
 
 logger = logs.get_logger(__name__)
@@ -33,7 +33,9 @@ def sweep(house: House) -> None:
     with house.database.transaction() as connection:
         passwords.tell_of_old_passwords(connection)
     with house.database.transaction() as connection:
-        for notice in outbox.take(connection):
+        notices = outbox.take(connection)
+        alerting.tell_of(connection, house.database.sealer, notices)
+        for notice in notices:
             logger.warning(
                 "notice_told",
                 notice_id=notice.id,
@@ -44,3 +46,4 @@ def sweep(house: House) -> None:
                 message=notice.message,
             )
         crash_at(CrashPoint.NOTICES_NOT_COMMITTED)
+    alerting.look(house)

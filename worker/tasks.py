@@ -9,7 +9,17 @@ from celery.exceptions import SoftTimeLimitExceeded
 from mpesa_balance import contract
 from mpesa_balance.database import DATABASE_FAULTS
 from mpesa_balance.errors import SchemaOutdated, Unavailable
-from worker import callbacks, clock, intake, lookups, scheduling, setting_aside, submission, sweeper
+from worker import (
+    callbacks,
+    clock,
+    intake,
+    lookups,
+    scheduling,
+    setting_aside,
+    submission,
+    sweeper,
+    telling,
+)
 from worker.app import app
 from worker.house import house
 
@@ -86,6 +96,12 @@ def run_schedules() -> None:
 def sweep() -> None:
     """Ring what was stranded, time out what nobody answered, look at passwords, tell what happened."""
     clock.tick(house(), contract.SWEEP, sweeper.sweep)
+
+
+@app.task(name=contract.DELIVER_ALERTS, **REPEATED)
+def deliver_alerts() -> None:
+    """Tell the people on call what they have not been told yet."""
+    clock.tick(house(), contract.DELIVER_ALERTS, telling.deliver)
 
 
 @app.task(name=contract.QUARANTINE, **KEPT_BY_NOBODY_ELSE)

@@ -11,8 +11,9 @@ import redis
 from mpesa_balance import diagnosis
 from mpesa_balance.database import Connection, Database
 from mpesa_balance.diagnosis import RegisteredApp, RegisteredShortcode
+from mpesa_balance.environment import Reader, load
 from mpesa_balance.sealing import Sealer
-from mpesa_balance.settings import DatabaseSettings, Reader, WorkerSettings, load
+from mpesa_balance.settings import DatabaseSettings, WorkerSettings
 
 #: How long the broker may take for one answer, in seconds.
 _BROKER_SECONDS: Final = 2

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from mpesa_balance.environment import Reader, load
 from mpesa_balance.errors import SettingsInvalid
-from mpesa_balance.settings import Reader, WebhookSettings, WorkerSettings, load
+from mpesa_balance.settings import WebhookSettings, WorkerSettings
 from ops.doctor.patient import Patient
 from ops.doctor.verdicts import Opinion, error, ok
 

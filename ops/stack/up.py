@@ -13,9 +13,10 @@ from mpesa_balance import logs, shortcodes
 from mpesa_balance.apps import SANDBOX, App
 from mpesa_balance.cli import registration
 from mpesa_balance.database import Connection, Database
+from mpesa_balance.environment import Reader, load
 from mpesa_balance.errors import MpesaBalanceError, RequestRefused
 from mpesa_balance.sealing import Sealer, parse_sealer
-from mpesa_balance.settings import DatabaseSettings, Reader, load
+from mpesa_balance.settings import DatabaseSettings
 from mpesa_balance.shortcodes import PASSWORD, Shortcode
 from ops.migrate import migrate
 from ops.simulator.keys import KeyPair

@@ -30,6 +30,7 @@ REFRESH_TOKENS: Final = "mpesa_balance.refresh_tokens"
 RUN_SCHEDULES: Final = "mpesa_balance.run_schedules"
 SWEEP: Final = "mpesa_balance.sweep"
 QUARANTINE: Final = "mpesa_balance.quarantine"
+DELIVER_ALERTS: Final = "mpesa_balance.deliver_alerts"
 CANARY: Final = "mpesa_balance.canary"
 
 REQUESTS_QUEUE: Final = "mpesa-requests"
@@ -40,7 +41,7 @@ MAINTENANCE_QUEUE: Final = "mpesa-maintenance"
 #: Where messages go whose queue nobody has declared. Nobody watches it: it is for people to look at.
 UNROUTABLE_QUEUE: Final = "mpesa-unroutable"
 
-#: The queue of each task. What waits for Daraja is in one, and holds up nothing else.
+#: The queue of each task. What waits for others outside is in one, and holds up nothing else.
 QUEUES: Final[Mapping[str, str]] = {
     REQUEST_BALANCE: REQUESTS_QUEUE,
     GET_BALANCE: REQUESTS_QUEUE,
@@ -53,6 +54,8 @@ QUEUES: Final[Mapping[str, str]] = {
     RUN_SCHEDULES: MAINTENANCE_QUEUE,
     SWEEP: MAINTENANCE_QUEUE,
     QUARANTINE: MAINTENANCE_QUEUE,
+    # Where others are waited for, and where the network outside is reached.
+    DELIVER_ALERTS: SUBMISSIONS_QUEUE,
 }
 
 #: Where the worker tells a spool, below its id, which numbers Postgres has: a list in Redis.

@@ -12,6 +12,7 @@ MpesaBalanceError
 ├── NoBalance                a request ended without a balance: its text says why and what to do
 │   └── AccountMissing           there is a balance, and the account that was named is not in it
 ├── NoAnswerYet              the time to wait is over: the request goes on, and can be looked at later
+├── NotDelivered             a channel for alerts did not take a message: send it again later
 ├── CallbackRejected         the sender of a callback is refused
 ├── CallbackUnreadable       a callback of ours whose bytes cannot be read: keep it, move nothing
 ├── SealBroken               bytes that were not sealed by us, or not for this place
@@ -81,6 +82,10 @@ class AccountMissing(NoBalance):
 
 class NoAnswerYet(MpesaBalanceError):
     """Nobody has answered within the time that the caller gives; asking for the answer again is right."""
+
+
+class NotDelivered(MpesaBalanceError):
+    """A channel for alerts did not take a message; the text never repeats the channel's address."""
 
 
 class CallbackRejected(MpesaBalanceError):

@@ -1,6 +1,7 @@
 """What others must be told: written in the transaction that it tells of, delivered at least once."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +29,7 @@ class Notice:
     query_id: UUID | None
     callback_id: int | None
     shortcode: str | None
+    created_at: datetime
 
 
 def add(
@@ -66,5 +68,5 @@ _TAKE: Final = """
         ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox o SET delivered_at = now() FROM waiting WHERE o.id = waiting.id
-    RETURNING o.id, o.topic, o.message, o.query_id, o.callback_id, o.shortcode
+    RETURNING o.id, o.topic, o.message, o.query_id, o.callback_id, o.shortcode, o.created_at
 """

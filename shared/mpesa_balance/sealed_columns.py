@@ -8,7 +8,15 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from mpesa_balance import apps, inbox, quarantine, sealed_messages, shortcodes
+from mpesa_balance import (
+    alert_channels,
+    alerts,
+    apps,
+    inbox,
+    quarantine,
+    sealed_messages,
+    shortcodes,
+)
 from mpesa_balance.database import Connection, Database
 from mpesa_balance.deliveries import delivery_place
 from mpesa_balance.errors import SealBroken
@@ -59,6 +67,9 @@ SEALED: Final = (
         # A task that could not record callbacks has them in its message.
         renewed=sealed_messages.renewed,
     ),
+    SealedColumn(table="alert_channels", column="url", keys=("name",), place=alert_channels.url_place),
+    SealedColumn(table="alert_rules", column="limits", keys=("id",), place=alerts.limits_place),
+    SealedColumn(table="alerts", column="detail", keys=("id",), place=alerts.detail_place),
 )
 
 #: How many envelopes each key id has sealed; None stands for what is no envelope.
@@ -122,7 +133,7 @@ _HEADS: Final = """
                                               THEN 2 + get_byte(substring({column} FROM 2 FOR 1), 0)
                                               ELSE 1 END) AS head,
            count(*) AS envelopes
-    FROM {table} GROUP BY head
+    FROM {table} WHERE {column} IS NOT NULL GROUP BY head
 """
 
-_EVERY: Final = "SELECT {keys}, {column} AS sealed FROM {table}"
+_EVERY: Final = "SELECT {keys}, {column} AS sealed FROM {table} WHERE {column} IS NOT NULL"

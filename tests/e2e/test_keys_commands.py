@@ -140,7 +140,8 @@ def test_a_task_under_the_first_key_that_does_not_open_is_told_as_well(
     assert done.returncode == 1
     document = json.loads(done.stdout)
     assert document["is_finished"] is False
-    assert [one["broken"] for one in document["columns"]][-1] == 1
+    broken = {one["column"]: one["broken"] for one in document["columns"]}
+    assert broken[QUARANTINE.name] == 1
 
 
 def test_what_a_program_seals_with_the_old_key_meanwhile_is_told(

@@ -1,14 +1,28 @@
 """An installation whose keys are rotated: what is stored in it, and what everything in it opens with."""
 
 import json
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from mpesa_balance import apps, contract, history, quarantine, received, sealed_messages, shortcodes
+from mpesa_balance import (
+    alert_channels,
+    alert_history,
+    alert_rulebook,
+    alerts,
+    apps,
+    contract,
+    history,
+    quarantine,
+    received,
+    sealed_messages,
+    shortcodes,
+)
 from mpesa_balance.database import Database
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.sealed_columns import SEALED, SealedColumn
 from mpesa_balance.settings import DatabaseSettings
 from tests.conftest import open_query
+from tests.integration.alerting import add_channel, add_rule
 from tests.integration.answers import begin, delivery, record, rows, success
 from worker.house import House
 
@@ -46,6 +60,16 @@ def fill(house: House, balances: int = 3) -> None:
     for _ in range(balances):
         record(house, begin(house, open_query(house.database)), success())
     quarantine_callback(house)
+    raise_alert(house)
+
+
+def raise_alert(house: House) -> None:
+    """A channel, a rule with limits beside those that have none, and an alert of it."""
+    add_channel(house, "json://localhost:1/")
+    rule = add_rule(house, "below", threshold="1")
+    with house.database.transaction() as connection:
+        since = datetime.now(UTC)
+        alerts.raise_(connection, house.database.sealer, rule, shortcode=None, since=since, detail={})
 
 
 def open_all(database: Database) -> int:
@@ -64,6 +88,10 @@ def open_all(database: Database) -> int:
     for query in queries:
         with database.transaction() as connection:
             assert history.of_query(connection, database.sealer, query).accounts
+    with database.transaction() as connection:
+        alert_channels.every(connection, database.sealer)
+        alert_rulebook.every(connection, database.sealer)
+        alert_history.listed(connection, database.sealer)
     return len(numbers)
 
 

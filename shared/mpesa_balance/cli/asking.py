@@ -13,8 +13,9 @@ from mpesa_balance.cli import output, stores
 from mpesa_balance.cli.acting import actor
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
+from mpesa_balance.environment import Reader, load
 from mpesa_balance.errors import RequestRefused, Unavailable
-from mpesa_balance.settings import BrokerSettings, DatabaseSettings, Reader, load
+from mpesa_balance.settings import BrokerSettings, DatabaseSettings
 from mpesa_balance.states import QueryState
 
 #: What a script sees of a query that ended without a balance.

@@ -7,8 +7,8 @@ import click
 
 from mpesa_balance import health as checks
 from mpesa_balance.cli import output
+from mpesa_balance.environment import Reader, load
 from mpesa_balance.health import Health
-from mpesa_balance.settings import Reader, load
 
 #: What a probe sees of a program that is not well.
 EXIT_UNHEALTHY: Final = 1

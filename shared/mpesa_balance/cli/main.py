@@ -10,6 +10,7 @@ try:
     from dotenv import load_dotenv
 
     from mpesa_balance.cli import (
+        alerting,
         asking,
         auditing,
         checking,
@@ -24,6 +25,7 @@ try:
 except ImportError as missing:
     sys.exit(f"{missing.name} is not installed: pip install 'mpesa-balance[cli]' brings the command")
 
+from mpesa_balance.environment import EXIT_CONFIG
 from mpesa_balance.errors import (
     MpesaBalanceError,
     NotFound,
@@ -32,7 +34,6 @@ from mpesa_balance.errors import (
     SettingsInvalid,
     Unavailable,
 )
-from mpesa_balance.settings import EXIT_CONFIG
 
 #: Where `mpesa-balance up` tells of a stack that was started from this folder.
 DEFAULT_ENV_FILE: Final = Path(".state") / "stack.env"
@@ -97,13 +98,13 @@ def main(env_file: Path | None) -> None:
 
 for module in (
     asking,
+    alerting,
     receiving,
     quarantining,
     explaining,
     registering,
     rotating,
     auditing,
-    doctoring,
     doctoring,
     checking,
     running,

@@ -14,11 +14,11 @@ from mpesa_balance.cli.acting import actor
 from mpesa_balance.cli.programs import program
 from mpesa_balance.contract import UNROUTABLE_QUEUE
 from mpesa_balance.database import Database
+from mpesa_balance.environment import Reader, load
 from mpesa_balance.errors import NotFound, RequestRefused, SpoolUnavailable
 from mpesa_balance.rotation import Resealed
 from mpesa_balance.sealed_columns import SEALED, Census, SealedColumn
 from mpesa_balance.sealing import Sealer, new_key
-from mpesa_balance.settings import Reader, load
 
 #: What a script sees where something is left under another key.
 EXIT_UNFINISHED: Final = 1

@@ -10,8 +10,8 @@ import click
 from mpesa_balance import logs
 from mpesa_balance.cli import output
 from mpesa_balance.cli.programs import program
+from mpesa_balance.environment import Reader, load
 from mpesa_balance.errors import MpesaBalanceError
-from mpesa_balance.settings import Reader, load
 
 _SIMULATOR_SECRETS: Final = {
     "consumer_secret": "SIMULATOR_CONSUMER_SECRET",

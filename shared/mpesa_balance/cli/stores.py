@@ -1,7 +1,7 @@
 """The stores that a command works with, from its settings."""
 
 from mpesa_balance.database import Database
-from mpesa_balance.settings import Reader, load
+from mpesa_balance.environment import Reader, load
 
 
 def database() -> Database:
