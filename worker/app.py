@@ -16,9 +16,9 @@ SETTINGS: Final = load_or_exit(Reader.worker)
 VISIBILITY_TIMEOUT: Final = 120
 
 # A receiver of this signal keeps Celery from configuring logging in its own way.
-signals.setup_logging.connect(
-    lambda **_: logs.configure(SETTINGS.log_level, SETTINGS.log_format), weak=False
-)
+# The earlier one comes before Celery warns of root.
+for signal in (signals.celeryd_init, signals.setup_logging):
+    signal.connect(lambda **_: logs.configure(SETTINGS.log_level, SETTINGS.log_format), weak=False)
 log_context.install()
 
 # What is no message at all must not end a worker either: see `worker_consumer` for what looks like one.

@@ -116,6 +116,7 @@ def test_a_task_names_its_subject_also_where_it_fails_and_leaves_nothing_to_the_
         with told("json") as stream:
             fails.apply(kwargs={"query_id": "q"})
             works.apply(kwargs={"request_id": {"from": "a stranger"}})
+    # Celery tells of its successes only where nobody has muted it.
     failed, answered, *_ = documents(stream)
     assert (failed["event"], failed["task"], failed["query_id"]) == ("library_record", "fails", "q")
     assert "ConnectionError: away" in failed["exception"]
