@@ -134,6 +134,15 @@ def test_only_one_module_sees_the_exceptions_of_requests() -> None:
     assert users == ["daraja.py"]
 
 
+def test_only_one_module_knows_what_sends_alerts() -> None:
+    users = [
+        path.name
+        for path in (*LIBRARY.rglob("*.py"), *(ROOT / "worker").glob("*.py"))
+        if any(name.partition(".")[0] == "apprise" for name in file_imports(path))
+    ]
+    assert users == ["sending.py"]
+
+
 def test_the_library_imports_no_program_but_by_name_at_the_command_line() -> None:
     for path in LIBRARY.rglob("*.py"):
         tops = {name.partition(".")[0] for name in file_imports(path)}
