@@ -28,8 +28,10 @@ class Counted(Metrics):
         super().__init__()
         self._make_those_of_answers()
         self._make_those_of_the_spool()
+        # What is not there yet has no rate, so that the first of it would be missed.
         for kind in (RESULT, TIMEOUT):
             self.callbacks.labels(kind, HTTPStatus.OK.value)
+            self.callbacks.labels(kind, HTTPStatus.INTERNAL_SERVER_ERROR.value)
             self.callbacks.labels(kind, HTTPStatus.SERVICE_UNAVAILABLE.value)
             self.answers.labels(kind)
 

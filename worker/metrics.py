@@ -5,13 +5,14 @@ worker starts, and beat, Flower and the command line import this too. See worker
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 
 from celery import signals
+from prometheus_client import Counter, Histogram
 
 from mpesa_balance import attempts, contract
 from mpesa_balance.answers import AnsweredBy
@@ -61,18 +62,21 @@ class Counted(Metrics):
 
     def _begin_at_nothing(self) -> None:
         """What is not there yet has no rate, so that the first of it would be missed."""
-        for answer in (*AnsweredBy, REFUSED):
-            self.requests.labels(answer)
-        for outcome in SUBMISSIONS:
-            self.submissions.labels(outcome)
-        for state in OPEN:
-            self.states.labels(state)
-        for kind, disposition in product((RESULT, TIMEOUT), Disposition):
-            self.judged.labels(kind, disposition)
-        for delivery in (NEW, REPEATED):
-            self.recorded.labels(delivery)
-        for outcome in (SENT, PUT_OFF):
-            self.replies.labels(outcome)
+        tasks = (*_TASKS, OTHER)
+        first: tuple[tuple[Counter | Histogram, Iterable[tuple[str, ...]]], ...] = (
+            (self.requests, product((*AnsweredBy, REFUSED))),
+            (self.submissions, product(SUBMISSIONS)),
+            (self.states, product(OPEN)),
+            (self.ended, product((QueryState.FAILED,), (OTHER,), ("true", "false"))),
+            (self.judged, product((RESULT, TIMEOUT), Disposition)),
+            (self.recorded, product((NEW, REPEATED))),
+            (self.replies, product((SENT, PUT_OFF))),
+            (self.quarantined, product(tasks)),
+            (self.tasks, product(tasks, ("failure",))),
+        )
+        for metric, every in first:
+            for labels in every:
+                metric.labels(*labels)
 
     def _make_those_of_queries(self) -> None:
         self.requests = self._counter("requests", "Requests by what answers them.", "answered_by")

@@ -110,9 +110,11 @@ class Exposition:
             try:
                 is_serving = is_serving or self._serve()
             except OSError as error:
-                if error.errno not in (errno.EADDRINUSE, told):
+                if error.errno != told:
                     told = error.errno
-                    logger.warning("metrics cannot be served (METRICS_HOST, METRICS_PORT): %s", error)
+                    # Where several processes serve one program, all but one of them come to this.
+                    level = logging.INFO if told == errno.EADDRINUSE else logging.WARNING
+                    logger.log(level, "no metrics are served here (METRICS_HOST, METRICS_PORT): %s", error)
             time.sleep(_TRY_AGAIN_AFTER)
             self._refresh()
 
