@@ -1,6 +1,7 @@
 """Postgres: one pool a process, opened after the fork, and one way to run a transaction."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -80,6 +81,7 @@ class Database:
         self._pool: ConnectionPool[Connection] | None = None
         self._owner: int | None = None
         self._inherited: ConnectionPool[Connection] | None = None
+        self._opening = threading.Lock()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -103,13 +105,15 @@ class Database:
         self._pool = None
 
     def _opened(self) -> ConnectionPool[Connection]:
-        # A pool that crosses a fork hands one connection to two processes and returns wrong rows.
-        if self._pool is not None and self._owner != os.getpid():
-            # Left alone for ever: its threads did not come along, and waiting for them takes seconds.
-            self._inherited, self._pool = self._pool, None
-        if self._pool is None:
-            self._pool, self._owner = self._new_pool(), os.getpid()
-        return self._pool
+        # Threads that come first together must not open a pool each: nobody would ever close the other.
+        with self._opening:
+            # A pool that crosses a fork hands one connection to two processes and returns wrong rows.
+            if self._pool is not None and self._owner != os.getpid():
+                # Left alone for ever: its threads did not come along, and waiting for them takes seconds.
+                self._inherited, self._pool = self._pool, None
+            if self._pool is None:
+                self._pool, self._owner = self._new_pool(), os.getpid()
+            return self._pool
 
     def _new_pool(self) -> ConnectionPool[Connection]:
         connect(self._settings.database_url, self._application).close()

@@ -11,6 +11,7 @@ from mpesa_balance.database import Database
 from mpesa_balance.errors import DatabaseUnavailable
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.settings import DatabaseSettings
+from tests.integration.at_once import at_once
 
 
 @pytest.fixture
@@ -28,6 +29,16 @@ def backend(database: Database) -> int:
         row = connection.execute("SELECT pg_backend_pid() AS pid").fetchone()
     assert row is not None
     return int(row["pid"])
+
+
+def test_threads_that_come_first_together_share_one_pool(database: Database) -> None:
+    """Nobody would ever close the other ones."""
+
+    def pool(_: int) -> object:
+        with database.transaction():
+            return database._pool
+
+    assert len(set(at_once(pool, range(8)))) == 1
 
 
 def test_a_forked_child_does_not_use_its_parents_connection(database_url: str, sealer: Sealer) -> None:

@@ -186,6 +186,9 @@ def test_fifty_that_meet_a_revoked_token_mint_one_between_them(house: House, dar
     daraja.revoked.add(house.tokens.current(app))
     with ThreadPoolExecutor(max_workers=6) as workers:
         list(workers.map(partial(submit, house), asked))
+        # A slow machine finds a slot too far off now and then, and is rung for once more.
+        while left := rows(house, "SELECT id FROM balance_queries WHERE state = 'pending'"):
+            list(workers.map(partial(submit, house), [one["id"] for one in left]))
     assert daraja.minted == 2
     assert attempt_states(house) == ["acknowledged"] * 50
 

@@ -14,7 +14,7 @@ from tests.integration.answers import begin, failure, record, row, success
 from worker.house import House
 from worker.intake import open_request
 
-WIRE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "samples" / "wire-1.json").read_text())
+WIRE: dict[str, Any] = json.loads((Path(__file__).parent / "wire-1.json").read_text())
 
 
 def test_the_tasks_have_their_names_and_their_queues() -> None:
