@@ -15,6 +15,8 @@ from tests.receivers import WebReceiver, web_receiver
 from worker.house import House
 from worker.telling import deliver
 
+pytestmark = pytest.mark.slow
+
 RULES = ("alerts", "rules")
 CHANNELS = ("alerts", "channels")
 

@@ -16,6 +16,8 @@ from tests.e2e.commands import refusal, run
 from worker.house import House
 from worker.intake import open_request
 
+pytestmark = pytest.mark.slow
+
 
 def test_settings_that_are_missing_are_all_named() -> None:
     line = refusal(run({}, "query", "600000"), 78)

@@ -23,6 +23,8 @@ from tests.fakes import FakeDaraja, Reply, eventually
 from tests.integration.answers import begin, failure, record, success
 from worker.house import House
 
+pytestmark = pytest.mark.slow
+
 #: Stands in the balance that is recorded.
 AMOUNT = "700000"
 

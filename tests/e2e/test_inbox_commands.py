@@ -9,6 +9,8 @@ from tests.e2e.commands import refusal, run
 from tests.integration.answers import begin, failure, record, success
 from worker.house import House
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def attempt_id(house: House, query_id: UUID) -> UUID:

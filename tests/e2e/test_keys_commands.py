@@ -38,6 +38,8 @@ from webhooks.spool import Spool
 from worker.house import House
 from worker.tokens import NAMES
 
+pytestmark = pytest.mark.slow
+
 ROTATE = ("keys", "rotate")
 DROP = ("keys", "drop", "test")
 

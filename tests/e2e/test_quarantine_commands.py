@@ -12,6 +12,8 @@ from tests.integration.answers import row, rows
 from worker import setting_aside
 from worker.house import House
 
+pytestmark = pytest.mark.slow
+
 REASON = "it has ended its process 3 times"
 
 

@@ -10,6 +10,8 @@ from mpesa_balance.cli.main import main
 from tests.e2e.commands import refusal, run
 from worker.house import House
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_password_that_cannot_be_encrypted_is_refused(environment: dict[str, str], house: House) -> None:
     arguments = ("shortcodes", "add", "600001", "--app", "app", "--initiator", "i")

@@ -25,6 +25,8 @@ from tests.conftest import entry_of, private_folder
 from tests.e2e.running import Stack, running
 from tests.fakes import FakeDaraja, Reply, Script, eventually, fake_daraja, json_reply
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = samples.of_kind("ack")
 ERRORS = [name for name in samples.of_kind("http") if "oauth" not in name]
 TOKENS = [*samples.of_kind("oauth"), "http/empty-400-oauth.json"]

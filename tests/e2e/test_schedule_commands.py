@@ -9,6 +9,8 @@ from tests.e2e.commands import run
 from worker.house import House
 from worker.scheduling import open_due
 
+pytestmark = pytest.mark.slow
+
 
 def schedule(environment: dict[str, str], *arguments: str) -> Any:
     done = run(environment, "shortcodes", "schedule", *arguments, "--json")
