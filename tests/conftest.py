@@ -78,7 +78,8 @@ class Postgres:
 
     def create(self, name: str, template: str = "template1") -> None:
         parts = sql.Identifier(name), sql.Identifier(template)
-        self.run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*parts))
+        # Twice as quick as what is usual: that one writes all of it into the log as well.
+        self.run(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*parts))
 
     def drop(self, name: str) -> None:
         self.run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

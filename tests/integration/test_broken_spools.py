@@ -9,6 +9,8 @@ from tests.fakes import eventually
 from tests.integration.queued import tasks
 from tests.integration.webhook_desk import ACCEPTED, answered, running
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_receipt_of_nothing_is_passed_by(keys: dict[str, str], broker_url: str, tmp_path: Path) -> None:
     with running(keys, broker_url, tmp_path / "spool") as webhooks:
@@ -24,7 +26,6 @@ def test_a_receipt_of_nothing_is_passed_by(keys: dict[str, str], broker_url: str
         assert answered(webhooks).json() == ACCEPTED
 
 
-@pytest.mark.slow
 def test_a_spool_that_was_deleted_takes_no_more_and_another_is_begun(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:

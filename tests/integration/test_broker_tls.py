@@ -26,6 +26,8 @@ from tests.integration.webhook_desk import running
 from webhooks.publisher import Publisher
 from worker.house import House, build
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Front:

@@ -10,6 +10,8 @@ import requests
 from tests import samples
 from tests.integration.webhook_desk import Webhooks, running
 
+pytestmark = pytest.mark.slow
+
 DIRECT = samples.document("transport/callback-headers-direct.json")
 SPOOFED = samples.document("transport/callback-headers-spoofed.json")
 

@@ -20,6 +20,8 @@ from tests.exposed import Scrape
 from tests.fakes import deliver, eventually
 from tests.integration.webhook_desk import BODY, Webhooks, running
 
+pytestmark = pytest.mark.slow
+
 #: A process that counts and gauges what it is told, as the child of a test.
 COUNTING = """
 import sys, os, time
@@ -105,7 +107,6 @@ def test_one_that_is_killed_keeps_its_counts_and_loses_its_gauges(tmp_path: Path
         assert len(list(directory.glob("counter_*.db"))) == 2
 
 
-@pytest.mark.slow
 def test_when_the_one_with_the_port_ends_another_one_has_it_soon(tmp_path: Path) -> None:
     port = free_port()
     with counting(tmp_path, port=port) as first:
@@ -166,7 +167,6 @@ def test_its_files_are_for_their_owner_only(tmp_path: Path) -> None:
         assert directory.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.slow
 def test_both_processes_of_the_webhook_tier_add_up_also_after_one_was_killed(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:

@@ -20,6 +20,8 @@ from tests.fakes import eventually, silent_server
 from tests.integration.queued import arguments, tasks
 from tests.integration.webhook_desk import ACCEPTED, BODY, Webhooks, answered, is_live, running
 
+pytestmark = pytest.mark.slow
+
 
 def published(webhooks: Webhooks) -> list[dict[str, Any]]:
     """The deliveries in the queue."""
@@ -70,7 +72,6 @@ def test_what_was_accepted_without_a_broker_is_published_by_the_next_process(
         assert [one["attempt_id"] for one in published(second)] == [str(one.attempt_id) for one in kept]
 
 
-@pytest.mark.slow
 def test_a_receipt_ends_it_and_without_one_it_is_published_again(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
@@ -86,7 +87,6 @@ def test_a_receipt_ends_it_and_without_one_it_is_published_again(
         assert len(eventually(lambda: published(webhooks))) == 1
 
 
-@pytest.mark.slow
 def test_a_redis_that_lost_everything_is_told_everything_again(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
@@ -110,7 +110,6 @@ def test_a_long_queue_is_left_to_its_workers_and_the_rest_waits_in_the_spool(
         eventually(lambda: len(published(webhooks)) == 2)
 
 
-@pytest.mark.slow
 def test_what_an_ended_process_left_is_taken_over_by_one_that_runs(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
@@ -200,7 +199,6 @@ def test_with_a_full_disk_and_no_broker_it_is_not_ready(keys: dict[str, str], tm
         assert ready.status_code == 503
 
 
-@pytest.mark.slow
 def test_a_disk_that_comes_back_is_used_again(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
@@ -263,7 +261,6 @@ def test_told_to_stop_it_answers_whom_it_has_begun_to_hear_and_loses_nothing(
         assert 20 < accepted <= len(webhooks.spooled())
 
 
-@pytest.mark.slow
 def test_what_a_killed_server_leaves_behind_stops_listening(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:

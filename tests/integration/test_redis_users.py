@@ -30,6 +30,8 @@ from tests.integration.doctoring import only
 from tests.integration.webhook_desk import running
 from webhooks.publisher import Publisher
 
+pytestmark = pytest.mark.slow
+
 OPS = Path(__file__).parents[2] / "ops"
 TOKEN = "mpesa-balance:token:app:0123456789abcdef"
 
@@ -143,7 +145,6 @@ def test_the_webhook_tier_publishes_and_takes_its_receipts_and_is_refused_nothin
     assert refusals(valkey, "webhooks") == []
 
 
-@pytest.mark.slow
 def test_the_webhook_tier_publishes_again_what_has_no_receipt(
     urls: dict[str, str], valkey: ValkeyServer, broker_url: str, keys: dict[str, str], tmp_path: Path
 ) -> None:
