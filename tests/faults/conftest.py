@@ -67,6 +67,10 @@ class Arena:
     def storm(self) -> Storm:
         return Storm(self.database, self.signer, self.stack.env["WEBHOOKS_URL"], self.ledger.books)
 
+    def execute(self, statement: str, *values: object) -> None:
+        with self.database.transaction() as connection:
+            connection.execute(statement, values)
+
     def arm(self, point: CrashPoint, times: int = 1) -> None:
         for number in range(times):
             (self.crash_points / f"{point}.{number}").touch()

@@ -48,11 +48,13 @@ class Balance:
     lost: int
     unfinished: int
     asked_again: int
+    untold: int
 
     @property
     def is_at_rest(self) -> bool:
         ended = self.completed + self.failed + self.timed_out
-        return (self.open, self.lost, self.unfinished) == (0, 0, 0) and ended >= self.asked
+        left = self.open, self.lost, self.unfinished, self.untold
+        return left == (0, 0, 0, 0) and ended >= self.asked
 
 
 class Ledger:
@@ -77,6 +79,7 @@ class Ledger:
                 row["state"] for row in connection.execute("SELECT state FROM balance_queries")
             )
             kept = connection.execute(_KEPT).fetchall()
+            untold = connection.execute(_UNTOLD).rowcount
 
         recorded = {self._body(row) for row in kept}
         accepted = self._accepted()
@@ -92,6 +95,7 @@ class Ledger:
             lost=len(set(accepted) - recorded),
             unfinished=sum(row["disposition"] is None for row in kept),
             asked_again=self.books.asked_again,
+            untold=untold,
         )
 
     def settle(self, seconds: float) -> tuple[Balance, float]:
@@ -130,5 +134,7 @@ class Ledger:
         payload = self._database.sealer.open(row["payload"], place)
         return json.dumps(json.loads(payload))
 
+
+_UNTOLD = "SELECT FROM replies WHERE sent_at IS NULL"
 
 _KEPT = "SELECT attempt_id, kind, digest, payload, deliveries, disposition FROM callbacks"

@@ -19,6 +19,9 @@ from tests.faults.ledger import Books, Ledger
 
 SHORTCODE = "600000"
 
+#: The queue in which callers are told how their requests ended.
+TOLD = "callers-told"
+
 #: A request that is not in Postgres by then is asked for again, under its key, as a caller would.
 PATIENCE = 20.0
 
@@ -41,13 +44,17 @@ class Callers:
         """One more request; None where the broker says that it does not take it."""
         key = uuid4().hex
         try:
-            request_id = self._client.request_balance(SHORTCODE, idempotency_key=key, force=True)
+            request_id = self._ask(key)
         except BrokerUnavailable:
             return None
         with self._ledger.books.lock:
             self._ledger.books.asked[request_id] = time.monotonic()
             self._keys[request_id] = key
         return request_id
+
+    def _ask(self, key: str) -> UUID:
+        reply_to = ("callers.told", TOLD)
+        return self._client.request_balance(SHORTCODE, idempotency_key=key, force=True, reply_to=reply_to)
 
     def ask_again(self) -> None:
         """What is not in Postgres after a while was lost with Redis."""
@@ -61,7 +68,7 @@ class Callers:
             if not is_late:
                 continue
             try:
-                self._client.request_balance(SHORTCODE, idempotency_key=self._keys[request_id], force=True)
+                self._ask(self._keys[request_id])
             except BrokerUnavailable:
                 return
             with self._ledger.books.lock:
