@@ -3,10 +3,9 @@
 Nothing of it is in the way of a callback: balances are examined a moment after they were stored.
 """
 
-import logging
 from typing import Final
 
-from mpesa_balance import alert_rulebook, alerts, examination
+from mpesa_balance import alert_rulebook, alerts, examination, logs
 from mpesa_balance.alert_rules import ANSWERED, OF_ACCOUNTS, Finding, Kind, Outcome, Rule, Seen, evaluate
 from mpesa_balance.alerts import Subject
 from mpesa_balance.database import Connection
@@ -18,7 +17,7 @@ from mpesa_balance.result_codes import row_for
 from mpesa_balance.sealing import Sealer
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 _BATCH: Final = 100
 
@@ -95,7 +94,7 @@ def _look_at_freshness(connection: Connection, sealer: Sealer) -> None:
 
 def _raise_stale(connection: Connection, sealer: Sealer, rule: Rule, found: Freshness) -> None:
     alerts.raise_(connection, sealer, rule, shortcode=found.shortcode, since=found.since, detail={})
-    logger.warning("alert rule %s: no fresh balance of shortcode %s", rule.id, found.shortcode)
+    logger.warning("alert_raised", rule_id=rule.id, kind=rule.kind, shortcode=found.shortcode)
 
 
 class _Examination:
@@ -112,7 +111,7 @@ class _Examination:
         for stored in new:
             rules = [rule for rule in self._rules if rule.concerns(stored.shortcode)]
             if stored.is_late:
-                logger.info("the balance of query %s came late: alerts stay as they are", stored.query_id)
+                logger.info("late_balance_passed_by", query_id=stored.query_id)
             elif rules:
                 self._hold_against(rules, stored)
         query_ids = [stored.query_id for stored in new]
@@ -127,10 +126,10 @@ class _Examination:
         for rule in rules:
             if rule.account is not None and rule.account not in seen.available:
                 logger.warning(
-                    "alert rule %s passes by query %s: account %r has no amount in it",
-                    rule.id,
-                    stored.query_id,
-                    rule.account,
+                    "account_without_amount",
+                    rule_id=rule.id,
+                    query_id=stored.query_id,
+                    account=rule.account,
                 )
             for finding in evaluate(rule, seen, earlier):
                 self._follow(rule, stored, finding)
@@ -146,11 +145,12 @@ class _Examination:
         try:
             accounts = open_balance(self._sealer, stored.query_id, stored.document)
         except SealBroken as broken:
-            logger.error("a balance is passed by: %s", broken)  # noqa: TRY400 - its text says it all
+            # Its text says it all.
+            logger.error("sealed_balance_passed_by", query_id=stored.query_id, reason=str(broken))  # noqa: TRY400
             return None
         seen, passed_by = Seen.of(stored.as_of, accounts)
         for reason in passed_by if tells else ():
-            logger.warning("alert rules pass by an account of query %s: %s", stored.query_id, reason)
+            logger.warning("account_passed_by", query_id=stored.query_id, reason=reason)
         return seen
 
     def _follow(self, rule: Rule, stored: Stored, finding: Finding) -> None:
@@ -168,8 +168,13 @@ class _Examination:
             )
             if raised is not None:
                 self._open[subject] = raised
-                logger.warning("alert %s raised: %s of shortcode %s, %r", raised, rule.kind, *subject[1:])
+                logger.warning("alert_raised", alert_id=raised, **_about(rule, subject))
         elif finding.outcome is Outcome.CLEAR and subject in self._open:
             cleared = self._open.pop(subject)
             alerts.clear(self._connection, [cleared])
-            logger.info("alert %s cleared: %s of shortcode %s, %r", cleared, rule.kind, *subject[1:])
+            logger.info("alert_cleared", alert_id=cleared, **_about(rule, subject))
+
+
+def _about(rule: Rule, subject: Subject) -> dict[str, object]:
+    rule_id, shortcode, account = subject
+    return {"rule_id": rule_id, "kind": rule.kind, "shortcode": shortcode, "account": account}

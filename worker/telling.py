@@ -5,14 +5,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from mpesa_balance import alert_channels, alert_messages, alert_texts, alerts, sending
+from mpesa_balance import alert_channels, alert_messages, alert_texts, alerts, logs, sending
 from mpesa_balance.alert_messages import CLEARED, Message
 from mpesa_balance.alert_texts import Facts
 from mpesa_balance.errors import NotDelivered, RequestRefused, SealBroken
 from mpesa_balance.sealing import Sealer
 from worker.house import House
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: How long a round goes on beginning to send, in seconds; with what it has begun then it stays well
 #: below the time that a task has.
@@ -41,13 +41,13 @@ def _tell(house: House, message: Message) -> None:
     with house.database.transaction() as connection:
         if reason is None:
             alert_messages.delivered(connection, message)
-            level, fate = logging.INFO, "was sent"
+            level, event = logging.INFO, "alert_sent"
         elif alert_messages.put_off(connection, message, reason):
-            level, fate = logging.WARNING, f"is put off: {reason}"
+            level, event = logging.WARNING, "alert_put_off"
         else:
-            level, fate = logging.ERROR, f"is given up: {reason}"
-    about = (message.id, message.what, message.alert_id, message.channel)
-    logger.log(level, "message %s (alert %s: %s) to channel %s %s", *about, fate)
+            level, event = logging.ERROR, "alert_given_up"
+    about = {"message_id": message.id, "alert_id": message.alert_id, "channel": message.channel}
+    logger.log(level, event, what=message.what, reason=reason, **about)
 
 
 def _send(sealer: Sealer, message: Message) -> str | None:

@@ -1,18 +1,17 @@
 """The rules for alerts in Postgres: what is looked at, and which channels are told."""
 
 import json
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from mpesa_balance import alert_channels, alert_checks, alerts
+from mpesa_balance import alert_channels, alert_checks, alerts, logs
 from mpesa_balance.alert_rules import Kind, Rule
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound, RequestRefused, SealBroken
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.shortcodes import unregistered
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 
 def add(
@@ -63,7 +62,7 @@ def usable(connection: Connection, sealer: Sealer, kinds: Collection[Kind]) -> l
         try:
             found.append(_rule(row, sealer))
         except SealBroken as broken:
-            logger.error("alert rule %s is passed by: %s", row["id"], broken)  # noqa: TRY400
+            logger.error("alert_rule_passed_by", rule_id=row["id"], reason=str(broken))  # noqa: TRY400
     return found
 
 

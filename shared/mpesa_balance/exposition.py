@@ -25,9 +25,10 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 
+from mpesa_balance import logs
 from mpesa_balance.settings import MetricsSettings
 
-logger = logging.getLogger(__name__)
+logger = logs.get_logger(__name__)
 
 #: Where the directories of all programs are made; prometheus_client itself finds this program's in it.
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -114,7 +115,8 @@ class Exposition:
                     told = error.errno
                     # Where several processes serve one program, all but one of them come to this.
                     level = logging.INFO if told == errno.EADDRINUSE else logging.WARNING
-                    logger.log(level, "no metrics are served here (METRICS_HOST, METRICS_PORT): %s", error)
+                    reason = f"METRICS_HOST or METRICS_PORT cannot be used: {error}"
+                    logger.log(level, "metrics_not_served", reason=reason)
             time.sleep(_TRY_AGAIN_AFTER)
             self._refresh()
 
@@ -138,7 +140,7 @@ def count_together(program: str, leader: int, forked: int = 0) -> Path | None:
         _remove_those_of_the_dead(base)
         slot = _begin(directory, forked)
     except OSError as error:
-        logger.warning("metrics are not served, for want of a directory (%s): %s", VARIABLE, error)
+        logger.warning("metrics_not_served", reason=f"no directory can be made in {VARIABLE}: {error}")
         return None
     os.environ[VARIABLE] = str(directory)
     values.ValueClass = MultiProcessValue(slot)  # type: ignore[no-untyped-call]

@@ -24,6 +24,7 @@ from tests.integration.alerting import (
 )
 from tests.integration.answers import begin, failure, record, row, rows, success
 from tests.integration.at_once import at_once
+from tests.logged import events
 from worker import alerting
 from worker.house import House
 from worker.sweeper import sweep
@@ -143,10 +144,11 @@ def test_an_account_without_an_available_amount_is_passed_by_and_said_so_without
     add_rule(house, "below", threshold="1000")
     add_rule(house, "below", account="Charges Paid Account", threshold="1000")
     assert seen(house, of(None, "8765.43")) == []
-    told = [record.getMessage() for record in caplog.records if record.name == "worker.alerting"]
-    assert any(f"account {WORKING!r} has no available amount" in line for line in told)
-    assert any("account 'Charges Paid Account' has no amount in it" in line for line in told)
-    assert not any("8765" in line for line in told)
+    (passed_by,) = events(caplog, "account_passed_by")
+    assert f"account {WORKING!r} has no available amount" in passed_by["reason"]
+    (without,) = events(caplog, "account_without_amount")
+    assert without["account"] == "Charges Paid Account"
+    assert "8765" not in caplog.text
 
 
 def test_an_account_that_is_given_twice_is_passed_by(house: House) -> None:
