@@ -39,6 +39,12 @@ class Action(StrEnum):
     SCHEDULE_PAUSED = "schedule_paused"
     SCHEDULE_RESUMED = "schedule_resumed"
     SCHEDULE_REMOVED = "schedule_removed"
+    ALERT_ACKNOWLEDGED = "alert_acknowledged"
+    ALERT_RULE_ADDED = "alert_rule_added"
+    ALERT_RULE_REMOVED = "alert_rule_removed"
+    ALERT_CHANNEL_ADDED = "alert_channel_added"
+    ALERT_CHANNEL_REPLACED = "alert_channel_replaced"
+    ALERT_CHANNEL_REMOVED = "alert_channel_removed"
     CALLBACK_REPLAYED = "callback_replayed"
     TASK_DROPPED = "task_dropped"  #: taken out of quarantine, and shown
     KEY_ROTATION_BEGUN = "key_rotation_begun"

@@ -6,13 +6,19 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from mpesa_balance import alert_channels, alert_checks, alert_rulebook
+from mpesa_balance import alert_channels, alert_checks, alert_rulebook, audit
 from mpesa_balance.alert_channels import DEFAULT_TIME_ZONE, Channel
 from mpesa_balance.alert_rules import Kind, Rule
+from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, prompting, stores
+from mpesa_balance.cli.acting import actor
+from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
 
 T = TypeVar("T")
+
+#: What a rule is about that is of no single shortcode.
+EVERY: Final = "every shortcode"
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -56,6 +62,7 @@ def add_rule(
             urgent=urgent,
             channels=channels,
         )
+        _note(connection, Action.ALERT_RULE_ADDED, rule.shortcode or EVERY, f"rule {rule.id}, {rule.kind}")
     output.report(f"Rule {rule.id} holds from now on.", _rule_document(rule), json_output)
 
 
@@ -80,6 +87,7 @@ def remove_rule(rule_id: int, json_output: bool) -> None:
     """Remove a rule; what it has raised is over."""
     with stores.database().transaction() as connection:
         alert_rulebook.remove(connection, rule_id)
+        _note(connection, Action.ALERT_RULE_REMOVED, EVERY, f"rule {rule_id}")
     output.report(f"Rule {rule_id} is removed.", {"id": rule_id}, json_output)
 
 
@@ -118,6 +126,8 @@ def add_channel(
     database = stores.database()
     with database.transaction() as connection:
         alert_channels.add(connection, database.sealer, channel, replace=replace, wrong=wrong)
+        action = Action.ALERT_CHANNEL_REPLACED if replace else Action.ALERT_CHANNEL_ADDED
+        _note(connection, action, f"channel {name}")
     sentence = f"Channel {name} is added. Try it: mpesa-balance alerts test {name}"
     output.report(sentence, _channel_document(channel), json_output)
 
@@ -141,7 +151,12 @@ def remove_channel(name: str, json_output: bool) -> None:
     """Remove a channel; what waited to be told through it is told no more."""
     with stores.database().transaction() as connection:
         alert_channels.remove(connection, name)
+        _note(connection, Action.ALERT_CHANNEL_REMOVED, f"channel {name}")
     output.report(f"Channel {name} is removed.", {"name": name}, json_output)
+
+
+def _note(connection: Connection, action: Action, subject: str, detail: str = "") -> None:
+    audit.add(connection, actor(), action, subject, detail)
 
 
 def _url(file: Path | None) -> str:

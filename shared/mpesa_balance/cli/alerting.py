@@ -6,9 +6,12 @@ from uuid import UUID
 
 import click
 
-from mpesa_balance import alert_channels, alert_history, alert_texts, alerts
+from mpesa_balance import alert_channels, alert_history, alert_texts, alerts, audit
 from mpesa_balance.alert_history import Alert
+from mpesa_balance.alert_rules import OF_ACCOUNTS
+from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, stores
+from mpesa_balance.cli.acting import actor
 from mpesa_balance.cli.alert_setting import channels_group, rules_group
 
 _TEST_TITLE: Final = "M-PESA: a test of this channel"
@@ -27,6 +30,8 @@ def list_alerts(everything: bool, json_output: bool) -> None:
     database = stores.database()
     with database.transaction() as connection:
         found = alert_history.listed(connection, database.sealer, everything=everything)
+        for shortcode in sorted({one.shortcode or "" for one in found if one.kind in OF_ACCOUNTS}):
+            audit.add(connection, actor(), Action.BALANCE_SHOWN, shortcode, "in its alerts")
     columns = ("Alert", "Since", "Shortcode", "Account", "What", "How it stands")
     output.write_list(columns, [_row(one) for one in found], [one.document() for one in found], json_output)
 
@@ -42,6 +47,7 @@ def acknowledge_alert(alert_id: UUID, by: str, json_output: bool) -> None:
     """
     with stores.database().transaction() as connection:
         is_over = alerts.acknowledge(connection, alert_id, by)
+        audit.add(connection, actor(), Action.ALERT_ACKNOWLEDGED, f"alert {alert_id}", f"by {by}")
     sentence = f"Alert {alert_id} is acknowledged" + (", and over." if is_over else ".")
     output.report(sentence, {"id": str(alert_id), "acked_by": by, "is_over": is_over}, json_output)
 
