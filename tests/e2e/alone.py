@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
 from celery import Celery
 
 from mpesa_balance import contract
@@ -25,7 +26,11 @@ class Worker:
     app: Celery
 
     def is_there(self) -> bool:
-        return bool(self.app.control.ping(timeout=0.3))
+        try:
+            return bool(self.app.control.ping(timeout=0.3))
+        except redis.ConnectionError:
+            # Redis ends connections when a test gives its users other rules.
+            return False
 
     def said(self, text: str, times: int = 1) -> bool:
         return self.log.read_text().count(text) >= times

@@ -42,6 +42,6 @@ def test_a_balance_below_its_threshold_and_its_end_are_told_once_each() -> None:
         assert alert["id"] in over["message"]
         assert len(web.asked) == 2
         assert stack.interrupt() == 0
-        assert "was sent" in stack.log
+        assert "alert_sent" in stack.log
         for secret in ("hook-5ecret", "7654321987", alert["detail"]["available"]):
             assert secret not in stack.log
