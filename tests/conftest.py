@@ -213,6 +213,7 @@ class Bell(Bells):
         self.judged: list[int] = []
         #: What callers' tasks were told, with the task and its queue before it.
         self.told: list[tuple[str, str, dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
         #: Queues that the broker takes nothing for.
         self.refused: set[str] = set()
 
@@ -222,10 +223,11 @@ class Bell(Bells):
     def judge(self, callback_id: int) -> None:
         self.judged.append(callback_id)
 
-    def tell(self, task: str, queue: str, event: Mapping[str, Any]) -> None:
+    def tell(self, task: str, queue: str, event: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         if queue in self.refused:
             raise BrokerUnavailable("refused")
         self.told.append((task, queue, dict(event)))
+        self.headers.append(dict(headers))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Bells:
         # By then the sweeper has rung again.
         self._ring(contract.JUDGE_CALLBACK, expires=RING_AGAIN_AFTER, callback_id=callback_id)
 
-    def tell(self, task: str, queue: str, event: Mapping[str, Any]) -> None:
+    def tell(self, task: str, queue: str, event: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         """Send a caller's own task an event. Raises BrokerUnavailable: nobody rings for that again soon."""
         from worker.app import app
 
@@ -38,6 +38,7 @@ class Bells:
                 # Theirs to declare; the message goes to it by its name.
                 declare=(),
                 # What Flower and logs show of it.
+                headers=dict(headers),
                 kwargsrepr=f"<event {event['event_id']} of request {event['request_id']}>",
             )
         except OperationalError as error:

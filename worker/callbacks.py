@@ -9,7 +9,7 @@ from mpesa_balance import inbox, judgement, logs
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import Unavailable
-from worker import metrics, replying
+from worker import endings, metrics
 from worker.house import House
 
 logger = logs.get_logger(__name__)
@@ -28,7 +28,7 @@ def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | Non
     crash_at(CrashPoint.JUDGEMENT_NOT_BEGUN)
     for callback_id in new:
         _judge(house, callback_id)
-    replying.send_due(house)
+    endings.follow(house)
 
 
 def judge_again(house: House, callback_id: int) -> None:
@@ -37,7 +37,7 @@ def judge_again(house: House, callback_id: int) -> None:
         is_ours = inbox.take_up(connection, callback_id)
     if is_ours:
         _judge(house, callback_id)
-        replying.send_due(house)
+        endings.follow(house)
 
 
 def _judge(house: House, callback_id: int) -> None:

@@ -9,8 +9,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from mpesa_balance.database import Database
+from mpesa_balance.happenings import Happening
 from mpesa_balance.settings import WorkerSettings
-from worker import metrics
+from worker import metrics, tracing
 from worker.bells import Bells
 from worker.daraja import Daraja
 from worker.receipts import Receipts
@@ -32,7 +33,7 @@ class House:
 
 def build(settings: WorkerSettings, bells: Bells) -> House:
     """A house that has connected to nothing yet."""
-    database = Database(settings.database, "mpesa-balance-worker", metrics.happened)
+    database = Database(settings.database, "mpesa-balance-worker", _happened)
     daraja = Daraja(settings.daraja_timeout)
     store = redis.Redis.from_url(
         settings.broker.broker_url,
@@ -52,6 +53,11 @@ def build(settings: WorkerSettings, bells: Bells) -> House:
         receipts=Receipts(store),
         bells=bells,
     )
+
+
+def _happened(one: Happening) -> None:
+    metrics.happened(one)
+    tracing.happened(one)
 
 
 def house() -> House:

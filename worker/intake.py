@@ -13,7 +13,7 @@ from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
-from worker import metrics, replying
+from worker import endings, metrics, tracing
 from worker.house import House
 
 logger = logs.get_logger(__name__)
@@ -23,7 +23,11 @@ _LONGEST_REFUSAL = 2000
 
 
 def open_request(
-    house: House, task_id: str, message: Mapping[str, Any], unnamed: Sequence[Any] = ()
+    house: House,
+    task_id: str,
+    message: Mapping[str, Any],
+    unnamed: Sequence[Any] = (),
+    trace_parent: str | None = None,
 ) -> None:
     """Find or open the query that answers `message`; refuse it, on record, otherwise."""
     try:
@@ -34,20 +38,20 @@ def open_request(
         return
     request_id = contract.request_id(ask, task_id)
     with bound_contextvars(request_id=request_id, shortcode=ask.shortcode):
-        _open(house, request_id, ask)
+        _open(house, request_id, ask, trace_parent)
 
 
-def _open(house: House, request_id: UUID, ask: BalanceAsk) -> None:
+def _open(house: House, request_id: UUID, ask: BalanceAsk, trace_parent: str | None) -> None:
     try:
         with house.database.transaction() as connection:
-            given = answer(connection, house, request_id, ask)
+            given = answer(connection, house, request_id, ask, trace_parent)
             crash_at(CrashPoint.REQUEST_NOT_COMMITTED)
     except RequestRefused as refused:
         _refuse(house, request_id, ask.shortcode, refused, ask)
         return
     if given is not None:
         logger.info("request_answered", answered_by=given.answered_by, query_id=given.query_id)
-        go_on(house, given)
+        go_on(house, request_id, given)
 
 
 def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: RequestRefused) -> None:
@@ -61,7 +65,9 @@ def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: Requ
         _refuse(house, contract.request_id(ask, task_id), ask.shortcode, refused, ask)
 
 
-def answer(connection: Connection, house: House, request_id: UUID, ask: BalanceAsk) -> Answer | None:
+def answer(
+    connection: Connection, house: House, request_id: UUID, ask: BalanceAsk, trace_parent: str | None = None
+) -> Answer | None:
     """The query that answers a request; None where it has one already. Raises RequestRefused."""
     balance_requests.lock(connection, ask.shortcode)
     if balance_requests.is_answered(connection, request_id):
@@ -74,20 +80,22 @@ def answer(connection: Connection, house: House, request_id: UUID, ask: BalanceA
             raise RequestRefused(wrong)
     given = found or balance_requests.new_answer()
     deadline = house.settings.query_deadline
-    is_new = balance_requests.record(connection, request_id, ask, given, deadline)
+    is_new = balance_requests.record(connection, request_id, ask, given, deadline, trace_parent)
     if is_new and given.is_at_hand:
         replies.add_for_request(connection, request_id)
     return given if is_new else None
 
 
-def go_on(house: House, given: Answer) -> None:
+def go_on(house: House, request_id: UUID, given: Answer) -> None:
     """What follows from an answer once it is committed."""
     metrics.requested(given.answered_by)
     if given.answered_by is AnsweredBy.OPENED:
         crash_at(CrashPoint.REQUEST_NOT_RUNG)
         house.bells.submit(given.query_id)
     else:
-        replying.send_due(house)
+        if given.is_at_hand:
+            tracing.answered(request_id)
+        endings.follow(house)
 
 
 def record_refusal(
@@ -114,4 +122,4 @@ def _refuse(
     if is_new:
         metrics.requested(replies.REFUSED)
         logger.warning("request_refused", request_id=request_id, shortcode=named, reason=str(refused))
-        replying.send_due(house)
+        endings.follow(house)

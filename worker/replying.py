@@ -4,13 +4,14 @@ from typing import Any, Final
 
 from mpesa_balance import audit, history, logs, replies
 from mpesa_balance.audit import Action
-from mpesa_balance.contract import EVENT_VERSION
+from mpesa_balance.contract import EVENT_VERSION, TRACE_PARENT
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import BrokerUnavailable
 from mpesa_balance.replies import REFUSED, Reply
 from worker import metrics
 from worker.house import House
+from worker.tracing import Place
 
 logger = logs.get_logger(__name__)
 
@@ -67,4 +68,11 @@ def _send(house: House, connection: Connection, reply: Reply) -> None:
     with connection.transaction():
         if reply.include_accounts:
             audit.look(connection, f"queue:{reply.queue}", Action.REPLY_SENT, answer)
-        house.bells.tell(reply.task, reply.queue, event)
+        house.bells.tell(reply.task, reply.queue, event, _headers(reply))
+
+
+def _headers(reply: Reply) -> dict[str, str]:
+    """What lets the caller's own task go on with the trace of its request."""
+    return (
+        {TRACE_PARENT: Place.of(reply.request_id, reply.trace_parent).header} if reply.trace_parent else {}
+    )

@@ -41,5 +41,5 @@ def _open_one(house: House, speed: float) -> bool:
         crash_at(CrashPoint.SCHEDULE_NOT_COMMITTED)
     logger.info("schedule_was_due", schedule_id=due.id, request_id=due.request_id, shortcode=due.shortcode)
     if given is not None:
-        intake.go_on(house, given)
+        intake.go_on(house, due.request_id, given)
     return True

@@ -31,7 +31,7 @@ from mpesa_balance.errors import (
 from mpesa_balance.queries import Ending
 from mpesa_balance.result_codes import Action, advice_for
 from mpesa_balance.shortcodes import Shortcode
-from worker import metrics, replying
+from worker import endings, metrics
 from worker.answers import Acknowledgement
 from worker.credentials import security_credential
 from worker.house import House
@@ -133,7 +133,7 @@ def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
     if waiting is not None:
         crash_at(CrashPoint.NEXT_NOT_RUNG)
         house.bells.submit(waiting)
-    replying.send_due(house)
+    endings.follow(house)
 
 
 def _request_body(house: House, attempt: Attempt, entry: Shortcode) -> dict[str, str]:

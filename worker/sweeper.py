@@ -4,7 +4,7 @@ from typing import Final
 
 from mpesa_balance import inbox, line, logs, outbox, passwords, queries
 from mpesa_balance.crash_points import CrashPoint, crash_at
-from worker import alerting, replying
+from worker import alerting, endings
 from worker.house import House
 
 logger = logs.get_logger(__name__)
@@ -29,7 +29,7 @@ def sweep(house: House) -> None:
         unfinished = inbox.ring_unfinished(connection)
     for callback_id in unfinished:
         house.bells.judge(callback_id)
-    replying.send_due(house)
+    endings.follow(house)
     with house.database.transaction() as connection:
         passwords.tell_of_old_passwords(connection)
     with house.database.transaction() as connection:

@@ -47,7 +47,8 @@ REPEATED: Final[dict[str, Any]] = {"max_retries": 0, "retry_on_worker_lost": Fal
 @app.task(bind=True, name=contract.REQUEST_BALANCE, **KEPT_BY_NOBODY_ELSE)
 def request_balance(self: "Task[Any, Any]", /, *unnamed: Any, **ask: Any) -> None:
     """Open a query for what was asked, or record why it cannot be done."""
-    intake.open_request(house(), str(self.request.id), ask, unnamed)
+    trace_parent = contract.trace_parent(self.request.headers)
+    intake.open_request(house(), str(self.request.id), ask, unnamed, trace_parent)
 
 
 @app.task(name=contract.GET_BALANCE, **REPEATED)

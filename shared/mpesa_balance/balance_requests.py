@@ -55,10 +55,16 @@ def new_answer() -> Answer:
 
 
 def record(
-    connection: Connection, request_id: UUID, ask: BalanceAsk, answer: Answer, deadline_seconds: int
+    connection: Connection,
+    request_id: UUID,
+    ask: BalanceAsk,
+    answer: Answer,
+    deadline_seconds: int,
+    trace_parent: str | None = None,
 ) -> bool:
     """Record a request with its answer, and open the query where it is a new one.
 
+    trace_parent: the W3C traceparent of its caller.
     False where this request is known already and nothing was written.
     """
     row = {
@@ -73,6 +79,7 @@ def record(
         "remarks": ask.remarks,
         "forced": ask.force,
         "deadline": deadline_seconds,
+        "trace_parent": trace_parent,
         **_reply(ask),
     }
     return bool(connection.execute(_RECORD, row).rowcount)
@@ -139,16 +146,16 @@ _RECORD: Final = """
     WITH request AS (
         INSERT INTO balance_requests
             (id, shortcode, idempotency_key, requested_by, query_id, answered_by, next_possible_at,
-             reply_task, reply_queue, include_accounts)
+             reply_task, reply_queue, include_accounts, trace_parent)
         VALUES (%(request_id)s, %(shortcode)s, %(key)s, %(requested_by)s, %(query_id)s,
                 %(answered_by)s, %(next_possible_at)s,
-                %(reply_task)s, %(reply_queue)s, %(include_accounts)s)
+                %(reply_task)s, %(reply_queue)s, %(include_accounts)s, %(trace_parent)s)
         ON CONFLICT (id) DO UPDATE SET
             query_id = excluded.query_id, refusal = NULL, idempotency_key = excluded.idempotency_key,
             requested_by = excluded.requested_by, requested_at = now(),
             answered_by = excluded.answered_by, next_possible_at = excluded.next_possible_at,
             reply_task = excluded.reply_task, reply_queue = excluded.reply_queue,
-            include_accounts = excluded.include_accounts
+            include_accounts = excluded.include_accounts, trace_parent = excluded.trace_parent
         WHERE balance_requests.refusal IS NOT NULL
         RETURNING query_id
     ), query AS (

@@ -16,6 +16,7 @@ from mpesa_balance.contract import (
     GET_BALANCE,
     QUEUES,
     REQUEST_BALANCE,
+    TRACE_PARENT,
     UNROUTABLE_QUEUE,
     BalanceAsk,
     request_id,
@@ -197,7 +198,9 @@ class BalanceClient:
 
     def _send(self, task: str, message: Mapping[str, Any], **options: Any) -> None:
         try:
-            self._app.send_task(task, kwargs=dict(message), queue=QUEUES[task], **options)
+            self._app.send_task(
+                task, kwargs=dict(message), queue=QUEUES[task], headers=_trace_headers(), **options
+            )
         except OperationalError as error:
             raise BrokerUnavailable(
                 f"The request was not sent: the broker cannot be used ({error}). "
@@ -213,3 +216,14 @@ class BalanceClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _trace_headers() -> dict[str, str]:
+    """The trace that the caller is in, where it has OpenTelemetry."""
+    try:
+        from opentelemetry import propagate
+    except ImportError:
+        return {}
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return {name: value for name, value in headers.items() if name == TRACE_PARENT}

@@ -65,6 +65,9 @@ RECEIPTS: Final = "mpesa-receipts:"
 #: channel in Redis, so that nothing of it is ever stored there.
 ANSWERS: Final = "mpesa-answers:"
 
+#: The message header with the caller's trace (W3C Trace Context).
+TRACE_PARENT: Final = "traceparent"
+
 #: The form of what a caller's own task is told; a later one only adds to it.
 EVENT_VERSION: Final = 1
 
@@ -76,6 +79,7 @@ DEFAULT_REMARKS: Final = "Account balance query"
 #: A balance that is older than a year is none that anybody wants reused, in seconds.
 _LONGEST_AGE: Final = 365 * 86_400
 
+_TRACE_PARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _ANSWERS = re.compile(rf"{ANSWERS}[0-9a-f]{{32}}", re.ASCII)
 #: How the names begin that this system, kombu and Celery keep their own things under.
 _OURS: Final = ("mpesa-", "_kombu", "unacked")
@@ -195,6 +199,12 @@ def _check_reply_to(value: object) -> str | None:
     if value["queue"].startswith(_OURS):
         return "the queue in reply_to must be one that your own workers watch: this name is taken"
     return None
+
+
+def trace_parent(headers: Mapping[str, Any] | None) -> str | None:
+    """The caller's trace among the headers of its message, where there is one that can be read."""
+    value = (headers or {}).get(TRACE_PARENT)
+    return value if isinstance(value, str) and _TRACE_PARENT.fullmatch(value) else None
 
 
 def is_answers_channel(value: object) -> bool:

@@ -1,6 +1,7 @@
 """What has happened in a transaction, for whoever counts it: told once that has committed. Pure."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from mpesa_balance.states import QueryState
 
@@ -12,6 +13,7 @@ class QueryMoved:
     late: the result came after the query had timed out. code: Daraja's, or None where it gave none.
     """
 
+    query_id: UUID
     origin: QueryState
     to: QueryState
     seconds: float

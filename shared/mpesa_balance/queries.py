@@ -131,7 +131,14 @@ def _happened(
     if moved["origin"] is not None:
         origin = QueryState(moved["origin"])
         connection.happened.append(
-            QueryMoved(origin=origin, to=to, seconds=moved["seconds"], late=moved["late"], code=code)
+            QueryMoved(
+                query_id=moved["query_id"],
+                origin=origin,
+                to=to,
+                seconds=moved["seconds"],
+                late=moved["late"],
+                code=code,
+            )
         )
 
 

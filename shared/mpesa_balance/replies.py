@@ -25,6 +25,7 @@ class Reply:
     task: str
     queue: str
     include_accounts: bool
+    trace_parent: str | None
 
 
 def add_for_queries(connection: Connection, query_ids: Sequence[UUID]) -> None:
@@ -73,7 +74,7 @@ _ADD_FOR_REQUEST: Final = """
 
 _TAKE: Final = """
     SELECT p.id, p.request_id, r.idempotency_key, p.state, r.reply_task AS task, r.reply_queue AS queue,
-           r.include_accounts
+           r.include_accounts, r.trace_parent
     FROM replies p JOIN balance_requests r ON r.id = p.request_id
     WHERE p.sent_at IS NULL AND p.next_attempt_at <= now()
     ORDER BY p.attempts, p.next_attempt_at LIMIT %(limit)s FOR UPDATE OF p SKIP LOCKED

@@ -21,7 +21,7 @@ FAMILIES = list(families())
 
 def ended(code: str | None) -> QueryMoved:
     origin, to = QueryState.ACKNOWLEDGED, QueryState.FAILED
-    return QueryMoved(origin=origin, to=to, seconds=1.0, late=False, code=code)
+    return QueryMoved(query_id=uuid4(), origin=origin, to=to, seconds=1.0, late=False, code=code)
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def test_a_task_that_nobody_knows_is_counted_as_other(counted: worker.metrics.Co
 
 def test_an_acknowledgement_ends_nothing_and_its_time_is_taken(counted: worker.metrics.Counted) -> None:
     origin, to = QueryState.PENDING, QueryState.ACKNOWLEDGED
-    worker.metrics.happened(QueryMoved(origin=origin, to=to, seconds=3.0, late=False, code=None))
+    worker.metrics.happened(
+        QueryMoved(query_id=uuid4(), origin=origin, to=to, seconds=3.0, late=False, code=None)
+    )
     assert not any(sample.value for sample in samples(counted, "mpesa_balance_queries_ended_total"))
     assert value(counted, "query_state_duration_seconds_sum", state="pending") == 3
 
