@@ -12,6 +12,7 @@ import promql_parser
 import pytest
 from ruamel.yaml import YAML
 
+from mpesa_balance.alert_rules import Kind
 from mpesa_balance.cli.main import main
 from mpesa_balance.passwords import PASSWORD_LIFETIME_DAYS, PASSWORD_WARNING_DAYS
 from ops.stack.programs import EXPOSING
@@ -114,14 +115,12 @@ def test_an_alert_says_how_bad_it_is_what_it_is_and_where_its_runbook_is(rule: d
 def test_the_runbook_has_a_section_for_each_alert_and_no_other() -> None:
     alerts = [rule["alert"] for rule in RULES]
     assert len(alerts) == len(set(alerts))
-    assert re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE) == sorted(alerts)
+    assert re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE) == [*sorted(alerts), *map(str, Kind)]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
-def test_a_section_of_the_runbook_says_what_is_seen_what_it_means_and_what_to_type(
-    rule: dict[str, Any],
-) -> None:
-    section = RUNBOOK.split(f"## {rule['alert']}\n")[1].split("\n## ")[0]
+@pytest.mark.parametrize("alert", [*(str(rule["alert"]) for rule in RULES), *map(str, Kind)])
+def test_a_section_of_the_runbook_says_what_is_seen_what_it_means_and_what_to_type(alert: str) -> None:
+    section = RUNBOOK.split(f"## {alert}\n")[1].split("\n## ")[0]
     seen, means, typed = (section.find(f"**{word}.**") for word in ("See", "Means", "Type"))
     assert -1 < seen < means < typed
     assert "`" in section[typed:]
