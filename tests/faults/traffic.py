@@ -107,10 +107,8 @@ class Storm:
 
     def post(self, attempts: list[UUID], rate: float) -> list[float]:
         """Post a result for each, `rate` a second; how long each 200 took, in seconds."""
-        began = time.monotonic()
         with ThreadPoolExecutor(16) as senders:
-            for number, attempt_id in enumerate(attempts):
-                time.sleep(max(began + number / rate - time.monotonic(), 0))
+            for attempt_id, _ in zip(attempts, _beats(1 / rate, threading.Event()), strict=False):
                 senders.submit(self._send, attempt_id)
         return self._latencies
 
@@ -133,14 +131,20 @@ class Storm:
                 self._books.refused += 1
 
 
+def _beats(every: float, stopped: threading.Event) -> Iterator[None]:
+    """One for each so many seconds, whatever is done in between, until it is stopped."""
+    due = time.monotonic()
+    while not stopped.wait(max(due - time.monotonic(), 0)):
+        due += every
+        yield
+
+
 @contextmanager
 def _in_background(act: Callable[[], object], every: float) -> Iterator[None]:
     stopped = threading.Event()
 
     def run() -> None:
-        due = time.monotonic()
-        while not stopped.wait(max(due - time.monotonic(), 0)):
-            due += every
+        for _ in _beats(every, stopped):
             act()
 
     thread = threading.Thread(target=run)

@@ -14,6 +14,7 @@ from mpesa_balance.sealing import Sealer
 from mpesa_balance.settings import BrokerSettings, CallbackSettings, WebhookSettings
 from ops.doctor.patient import Patient
 from tests.integration.answers import begin
+from tests.integration.commanding import closing_databases
 from tests.integration.doctoring import set_environment
 from tests.integration.simulator_desk import Desk
 from worker.house import House
@@ -62,3 +63,16 @@ def desk(simulator: Desk) -> Iterator[Desk]:
     """The simulator of the test's module, in which other tests have turned nothing."""
     yield simulator
     simulator.begin_anew()
+
+
+@pytest.fixture
+def as_alice(
+    house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], tmp_path: Path
+) -> Iterator[pytest.MonkeyPatch]:
+    """Commands run in this process, as alice."""
+    set_environment(monkeypatch, house.settings, keys)
+    monkeypatch.setenv("MPESA_BALANCE_ACTOR", "alice")
+    # Where no stack runs.
+    monkeypatch.chdir(tmp_path)
+    with closing_databases(monkeypatch):
+        yield monkeypatch

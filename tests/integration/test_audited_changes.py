@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -16,8 +15,7 @@ from mpesa_balance.errors import RequestRefused
 from mpesa_balance.sealing import new_key
 from tests.conftest import SHORTCODE
 from tests.integration.answers import begin, failure, record, row, rows, success
-from tests.integration.commanding import closing_databases, command
-from tests.integration.doctoring import set_environment
+from tests.integration.commanding import command
 from tests.integration.queued import arguments, messages
 from tests.integration.trail import told, trail
 from worker.house import House
@@ -29,18 +27,10 @@ DONE_BY = "cli:alice ("
 
 
 @pytest.fixture(autouse=True)
-def _at_the_command_line(
-    house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], tmp_path: Path
-) -> Iterator[None]:
-    set_environment(monkeypatch, house.settings, keys)
-    monkeypatch.setenv("MPESA_BALANCE_ACTOR", "alice")
-    monkeypatch.setenv("MPESA_CONSUMER_KEY", CANARIES[0])
-    monkeypatch.setenv("MPESA_CONSUMER_SECRET", CANARIES[1])
-    monkeypatch.setenv("MPESA_INITIATOR_PASSWORD", CANARIES[2])
-    # Where no stack runs.
-    monkeypatch.chdir(tmp_path)
-    with closing_databases(monkeypatch):
-        yield
+def _secrets(as_alice: pytest.MonkeyPatch) -> None:
+    as_alice.setenv("MPESA_CONSUMER_KEY", CANARIES[0])
+    as_alice.setenv("MPESA_CONSUMER_SECRET", CANARIES[1])
+    as_alice.setenv("MPESA_INITIATOR_PASSWORD", CANARIES[2])
 
 
 def done(house: House, *arguments: str, exit_code: int = 0) -> list[Entry]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,30 +14,19 @@ from mpesa_balance import audit
 from mpesa_balance.contract import ANSWERS, request_id_for
 from tests.conftest import SHORTCODE, Bell
 from tests.integration.answers import begin, failure, record, row, rows, success
-from tests.integration.commanding import closing_databases, command
-from tests.integration.doctoring import set_environment
+from tests.integration.commanding import command
 from tests.integration.trail import told, trail
 from worker import lookups
 from worker.house import House
 from worker.intake import open_request
 from worker.replying import send_due
 
+pytestmark = pytest.mark.usefixtures("as_alice")
+
 AMOUNT = "700000"
 CHANNEL = f"{ANSWERS}{uuid4().hex}"
 PAYROLL = {"task": "payroll.balance_known", "queue": "payroll"}
 ALICE = "cli:alice ("
-
-
-@pytest.fixture(autouse=True)
-def _at_the_command_line(
-    house: House, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], tmp_path: Path
-) -> Iterator[None]:
-    set_environment(monkeypatch, house.settings, keys)
-    monkeypatch.setenv("MPESA_BALANCE_ACTOR", "alice")
-    # Where no stack runs.
-    monkeypatch.chdir(tmp_path)
-    with closing_databases(monkeypatch):
-        yield
 
 
 def ask(house: House, answer: bytes | None = None, **message: Any) -> UUID:

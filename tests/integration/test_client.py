@@ -1,6 +1,7 @@
 """The client of other services: an id at once, and a clear error soon where the broker is away."""
 
 import time
+from uuid import UUID
 
 import pytest
 import redis
@@ -47,12 +48,13 @@ def test_what_would_be_refused_is_refused_before_it_is_sent(broker_url: str, sto
 
 
 @pytest.mark.parametrize("broker", ["refused", "silent"])
-def test_a_broker_that_is_away_is_said_within_two_seconds(broker: str) -> None:
+@pytest.mark.parametrize(("call", "given"), [("request_balance", "600000"), ("get", UUID(int=1))])
+def test_a_broker_that_is_away_is_said_within_two_seconds(broker: str, call: str, given: object) -> None:
     with silent_server() as silent:
         port = silent if broker == "silent" else 1
         with BalanceClient(f"redis://:hunter2@127.0.0.1:{port}/0") as client:
             begun = time.monotonic()
             with pytest.raises(BrokerUnavailable, match="Check that Redis runs") as raised:
-                client.request_balance("600000")
+                getattr(client, call)(given)
     assert time.monotonic() - begun < 2
     assert "hunter2" not in str(raised.value)
