@@ -25,6 +25,10 @@ logger = logs.get_logger(__name__)
 #: A canary that is out for so many intervals is dead.
 _PATIENCE: Final = 4
 
+#: A worker that lost its broker asks for it again after up to 30 s (kombu's `ensure_connection`), and
+#: until then it is not deaf, however many canaries the broker has taken meanwhile. In seconds.
+_RECONNECTED_WITHIN: Final = 35
+
 #: What Redis keeps of a worker that sends no canaries any more, in seconds.
 _FORGOTTEN_AFTER: Final = 86_400
 
@@ -101,7 +105,7 @@ class Watch(bootsteps.StartStopStep):
             return
         if _canaries() > self._heard:
             self._out_since = None
-        elif time.monotonic() - self._out_since > _PATIENCE * interval:
+        elif time.monotonic() - self._out_since > max(_PATIENCE * interval, _RECONNECTED_WITHIN):
             logger.critical(
                 "worker_deaf",
                 message="it takes no messages although the broker takes them, and ends itself",
