@@ -25,6 +25,10 @@ _LETTER: Final = (
 )
 _LONG = re.compile(rb"[A-Za-z0-9+/]\x00{0,3}%b{%d,}" % (_LETTER, _SHORTEST))
 
+#: Whatever that may consist of, without its order: nearly no body has so much of it in a row, and this
+#: takes a twentieth of the time to say so.
+_LONG_ENOUGH = re.compile(rb"[A-Za-z0-9+/=_%%&#;\\\r\n \t\x00-]{%d}" % _SHORTEST)
+
 
 def _escaped(letter: int) -> bytes:
     """A letter of a name as JSON may write it: itself, or as an escape of its number."""
@@ -48,4 +52,5 @@ _NAMED = re.compile(
 
 def without_credentials(body: bytes) -> bytes:
     """The body, byte for byte, but for what is or names a security credential."""
-    return _LONG.sub(REMOVED, _NAMED.sub(rb"\1" + REMOVED + rb"\3", body))
+    body = _NAMED.sub(rb"\1" + REMOVED + rb"\3", body)
+    return _LONG.sub(REMOVED, body) if _LONG_ENOUGH.search(body) else body

@@ -223,8 +223,9 @@ def _instant(value: Any) -> datetime | None:
     text = _whole(value)
     if len(text) != 14 or not (text.isascii() and text.isdigit()):
         return None
+    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
     try:
-        local = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=EAST_AFRICA)
+        local = datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=EAST_AFRICA)
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
