@@ -34,7 +34,7 @@ class Throughput:
 
 def document(
     stages: Mapping[str, list[Stage]],
-    rates: Mapping[tuple[int, int], list[Throughput]],
+    rates: Mapping[int, list[Throughput]],
     commits: Mapping[str, Latencies],
     setting: str,
 ) -> str:
@@ -110,17 +110,16 @@ def _kept_row(name: str, found: list[Stage]) -> list[str]:
     ]
 
 
-def _rates(rates: Mapping[tuple[int, int], list[Throughput]]) -> str:
-    heads = ["Processes", "threads in each", "callbacks/s", "range", "CPU s / 1,000", "behind"]
-    return table(heads, (_rate_row(*kind, found) for kind, found in rates.items() if found))
+def _rates(rates: Mapping[int, list[Throughput]]) -> str:
+    heads = ["Processes", "callbacks/s", "range", "CPU s / 1,000", "behind"]
+    return table(heads, (_rate_row(processes, found) for processes, found in rates.items() if found))
 
 
-def _rate_row(workers: int, threads: int, found: list[Throughput]) -> list[str]:
+def _rate_row(processes: int, found: list[Throughput]) -> list[str]:
     per_second = [one.rate for one in found]
     cpu = [one.cpu for one in found]
     return [
-        str(workers),
-        str(threads),
+        str(processes),
         f"{statistics.median(per_second):.0f}",
         f"{min(per_second):.0f} to {max(per_second):.0f}",
         f"{statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f})",
