@@ -10,11 +10,14 @@ import asyncio
 import io
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from flask import Response
 
 from mpesa_balance import logs
 from webhooks import metrics
@@ -36,6 +39,11 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+    @classmethod
+    def of(cls, response: Response) -> Self:
+        """What Flask made."""
+        return cls(response.status_code, _raw(response.headers), response.get_data())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +83,8 @@ class Bridge:
         waiting: list[Later] = []
         answer = call(self.app, {**environ, WAITING: waiting})
         for later in waiting:
-            await asyncio.wait([asyncio.wrap_future(later.done)])
-            answer = call(later, environ)
+            await _ended(later.done)
+            answer = Answer.of(later.answer())
         return answer
 
 
@@ -123,8 +131,19 @@ def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
         body.extend(chunks)
     finally:
         getattr(chunks, "close", bool)()
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return Answer(int(status.split(" ", 1)[0]), raw, b"".join(body))
+    return Answer(int(status.split(" ", 1)[0]), _raw(headers), b"".join(body))
+
+
+def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def _ended(done: "Future[Any]") -> None:
+    """Wait until another thread has ended it, with whatever outcome."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    done.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+    await ended.wait()
 
 
 def _environ(scope: Message, body: bytes) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Later(Response):
     def __init__(self, done: "Future[Any]", answer: Callable[[], Response]) -> None:
         super().__init__()
         self.done = done
-        self._answer = answer
+        self.answer = answer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Put itself where the server waits for it; another server's thread waits here."""
@@ -29,4 +29,4 @@ class Later(Response):
             waiting.append(self)
             return ()
         self.done.exception()
-        return self._answer()(environ, start_response)
+        return self.answer()(environ, start_response)

@@ -131,7 +131,9 @@ def read_json(payload: bytes) -> Any:
         raise CallbackUnreadable("the body is nested too deeply") from None
     except ValueError as error:
         raise CallbackUnreadable(f"the body is not JSON: {_where(error)}") from None
-    _refuse_depth(document, _MAXIMUM_DEPTH)
+    # What has fewer brackets in all cannot be nested more deeply.
+    if payload.count(b"{") + payload.count(b"[") >= _MAXIMUM_DEPTH:
+        _refuse_depth(document, _MAXIMUM_DEPTH)
     return document
 
 
