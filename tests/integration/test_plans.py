@@ -65,7 +65,7 @@ def path(house: House, bell: Bell, daraja: FakeDaraja) -> Iterator[HotPath]:
     sealer = house.database.sealer
     with connect(house.settings.database.database_url, "filling") as connection:
         connection.autocommit = True
-        registering.register(connection, sealer, SHORTCODES)
+        registering.register(connection, sealer, SHORTCODES, rate=5)
         filling.fill(connection, sealer, STORED, SHORTCODES)
         connection.execute("ANALYZE")
         pretend_years(connection)

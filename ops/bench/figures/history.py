@@ -17,7 +17,7 @@ from mpesa_balance.database import Connection, connect
 from mpesa_balance.deliveries import Delivery, delivery_place
 from ops.bench.figures import filling, registering, server
 from ops.bench.figures.houses import Constant, Immediate, Silent, result, settings
-from ops.bench.figures.registering import shortcode
+from ops.bench.figures.registering import UNBOUNDED, shortcode
 from ops.bench.figures.server import FILLING, MEASURING, Server
 from ops.bench.tables import table
 from worker import callbacks, intake, submission, sweeper
@@ -97,7 +97,7 @@ def _fill(url: str, stored: int, shortcodes: int) -> None:
     sealer = settings(url).database.sealer
     with connect(url, "bench-filling") as connection:
         connection.autocommit = True
-        registering.register(connection, sealer, shortcodes)
+        registering.register(connection, sealer, shortcodes, UNBOUNDED)
         filling.fill(connection, sealer, stored, shortcodes)
         filling.settle(connection)
 

@@ -12,8 +12,8 @@ from mpesa_balance.shortcodes import SECURITY_CREDENTIAL, credential_place
 
 APP: Final = "measured"
 
-#: More than any machine of ours sends: nothing that is measured waits for its turn.
-_RATE: Final = 99_999
+#: More than any machine of ours sends: what is measured with it never waits for its turn.
+UNBOUNDED: Final = 99_999
 
 #: What a portal would have made; no RSA of ours is measured then.
 _CREDENTIAL: Final = base64.b64encode(bytes(range(256))).decode()
@@ -26,8 +26,8 @@ def shortcode(number: int) -> str:
     return str(_FIRST + number)
 
 
-def register(connection: Connection, sealer: Sealer, many: int) -> None:
-    """Register an app and so many shortcodes of it."""
+def register(connection: Connection, sealer: Sealer, many: int, rate: int) -> None:
+    """Register an app that may send `rate` requests a second, and so many shortcodes of it."""
     app = App(
         name=APP,
         environment=apps.SANDBOX,
@@ -36,8 +36,8 @@ def register(connection: Connection, sealer: Sealer, many: int) -> None:
         consumer_secret="secret",  # noqa: S106 - nobody asks for what it opens
     )
     apps.add(connection, sealer, app)
-    # The command line takes no such rate.
-    connection.execute("UPDATE daraja_apps SET requests_per_second = %s", (_RATE,))
+    # The command line takes none that is unbounded.
+    connection.execute("UPDATE daraja_apps SET requests_per_second = %s WHERE name = %s", (rate, APP))
     with connection.cursor().copy(_COPY) as copied:
         for row in _rows(sealer, many):
             copied.write_row(row)
