@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,6 +12,7 @@ from pathlib import Path
 from ops.bench.candidates import BEFORE, Candidate
 from ops.bench.conduct import DRIPPING, IN_FLIGHT, PATIENCE, STOP_PATIENCE, Conduct, Stop
 from ops.bench.load import Latencies
+from ops.bench.tables import table
 
 
 @dataclass(slots=True)
@@ -81,12 +82,6 @@ def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _latencies(figures: dict[Candidate, Figures]) -> str:
