@@ -137,7 +137,7 @@ def happened(one: Happening) -> None:
             counted().arrivals.labels(one.kind).observe(one.arrived_after)
         return
     counted().states.labels(one.origin).observe(one.seconds)
-    if one.to is not QueryState.ACKNOWLEDGED:
+    if one.is_ending:
         code = NONE if one.code is None else one.code if one.code in _CODES else OTHER
         counted().ended.labels(one.to, code, str(one.late).lower()).inc()
 

@@ -126,7 +126,7 @@ class HotPath:
         with self.house.database.transaction() as connection:
             line.ring_due(connection, 0, 5)
             inbox.take_up(connection, 1)
-            inbox.put_back(connection, 1)
+            inbox.put_back(connection, [1])
         callbacks.judge_again(self.house, 1)
         clock.tick(self.house, SWEEP, sweeper.sweep)
         clock.tick(self.house, REFRESH_TOKENS, lambda house: house.tokens.refresh_all())

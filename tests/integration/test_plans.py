@@ -107,4 +107,4 @@ def _statements(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def plain(statement: str) -> str:
     """A statement without its white space and the names of its parameters."""
-    return " ".join(re.sub(r"%\(\w+\)s|\$\d+", "?", statement).split())
+    return " ".join(re.sub(r"%\(\w+\)[sb]|\$\d+", "?", statement).split())

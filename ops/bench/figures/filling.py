@@ -5,7 +5,7 @@ from typing import Final
 
 from psycopg import sql
 
-from mpesa_balance import inbox
+from mpesa_balance import stored_balances
 from mpesa_balance.balances import parse_balance
 from mpesa_balance.database import Connection
 from mpesa_balance.sealing import Sealer
@@ -67,7 +67,7 @@ def _seal_newest(connection: Connection, sealer: Sealer, many: int) -> None:
     ids = [row["query_id"] for row in found]
     accounts = [account.document() for account in parse_balance(BALANCE).accounts]
     document = json.dumps({"accounts": accounts, "raw": BALANCE})
-    documents = [sealer.seal_text(document, inbox.balance_place(query_id)) for query_id in ids]
+    documents = [sealer.seal_text(document, stored_balances.balance_place(query_id)) for query_id in ids]
     connection.execute(_SEAL, {"ids": ids, "documents": documents})
 
 
