@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from mpesa_balance import contract
 from mpesa_balance.sealing import new_key
+from tests.e2e.alone import working
 from tests.e2e.commands import refusal, run
 from tests.fakes import eventually
 from tests.integration.answers import rows
@@ -164,3 +166,18 @@ def test_killed_between_the_archive_and_the_removal_it_has_lost_nothing(
     execute(house, "DROP TRIGGER hold ON balance_queries")
     assert said(environment, *OLD, "--archive", str(folder))["removed"]["balance_queries"] == 3
     assert archived(house, folder.iterdir()) == before - stored(house)
+
+
+def test_a_worker_removes_by_itself_what_is_kept_no_longer(
+    environment: dict[str, str], house: House, folder: Path, tmp_path: Path
+) -> None:
+    a_past(house)
+    age(house)
+    before = stored(house)
+    with working(environment, tmp_path, RETENTION_DAYS="30", ARCHIVE_DIR=str(folder)) as worker:
+        worker.app.send_task(contract.PRUNE, queue=contract.MAINTENANCE_QUEUE)
+        # These go last.
+        eventually(lambda: not rows(house, "SELECT FROM alerts"), seconds=30)
+    gone = archived(house, folder.iterdir())
+    assert gone == before - stored(house)
+    assert len(gone) > 30

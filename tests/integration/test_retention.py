@@ -1,28 +1,22 @@
 """What ended long ago is archived and removed; what is open or waits stays, and each last balance."""
 
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from mpesa_balance import archives, history, inbox, retention
-from mpesa_balance.archives import Archive
+from mpesa_balance import archives, history, retention
 from mpesa_balance.audit import Action
 from mpesa_balance.contract import PRUNE, request_id_for
-from mpesa_balance.deliveries import Delivery
-from mpesa_balance.errors import ArchiveUnavailable, DatabaseUnavailable
+from mpesa_balance.errors import ArchiveUnavailable
 from mpesa_balance.retained import ROOTS
 from mpesa_balance.retention import PARTS
 from mpesa_balance.settings import RetentionSettings
 from tests.conftest import SHORTCODE, open_query
-from tests.integration.answers import BALANCE, begin, delivery, failure, record, row, rows, success
-from tests.integration.at_once import at_once
+from tests.integration.answers import BALANCE, begin, failure, record, row, rows, success
 from tests.integration.pruning import (
     BY,
-    MANY,
     TABLES,
     a_past,
     age,
@@ -33,9 +27,8 @@ from tests.integration.pruning import (
     settle,
     stored,
 )
-from tests.integration.rotating import database_with
 from tests.integration.trail import told, trail
-from worker import callbacks, clock, retaining
+from worker import clock, retaining
 from worker.house import House
 from worker.intake import open_request
 
@@ -171,20 +164,6 @@ def test_a_query_stays_while_somebody_is_to_be_told_of_its_callback_alone(
     assert prune(house, folder) == {}
 
 
-def test_whoever_replays_a_callback_goes_first(house: House, folder: Path) -> None:
-    """He has locked it, and would wait for its query in a circle."""
-    complete(house)
-    complete(house)
-    age(house)
-    before = stored(house)
-    with house.database.transaction() as connection:
-        connection.execute("SELECT FROM callbacks FOR UPDATE")
-        with pytest.raises(DatabaseUnavailable):
-            prune(house, folder)
-    assert stored(house) == before
-    assert prune(house, folder)["balance_queries"] == 1
-
-
 def test_an_open_query_stays_however_old_it_is(house: House, query_id: UUID, folder: Path) -> None:
     age(house)
     assert prune(house, folder) == {}
@@ -265,30 +244,6 @@ def test_a_late_callback_for_an_attempt_that_was_removed_is_kept_as_unmatched_un
     assert prune(house, folder)["callbacks"] == 1
 
 
-def test_a_callback_that_comes_meanwhile_is_not_removed(
-    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is recorded after the last look at what may go, and before the rows are read."""
-    query_id = complete(house)
-    complete(house)
-    (attempt,) = rows(house, "SELECT id FROM submission_attempts WHERE query_id = %s", query_id)
-    age(house)
-    gathered, coming = retention._gathered, [Delivery.read(delivery(house, attempt["id"], failure()))]
-
-    def gather(*arguments: Any) -> Any:
-        with house.database.transaction() as connection:
-            inbox.record(connection, coming)
-        return gathered(*arguments)
-
-    monkeypatch.setattr(retention, "_gathered", gather)
-    assert prune(house, folder)["callbacks"] == 1
-    (came,) = rows(house, "SELECT id FROM callbacks WHERE attempt_id = %s", attempt["id"])
-    execute(house, "UPDATE callbacks SET judging_at = now() - interval '1 min'")
-    callbacks.judge_again(house, came["id"])
-    found = row(house, "SELECT disposition FROM callbacks WHERE id = %s", came["id"])
-    assert found == {"disposition": "unmatched"}
-
-
 def test_a_key_that_was_removed_is_forgotten(house: House, folder: Path) -> None:
     a_past(house)
     age(house)
@@ -299,25 +254,6 @@ def test_a_key_that_was_removed_is_forgotten(house: House, folder: Path) -> None
         house, "SELECT query_id FROM balance_requests WHERE id = %s", request_id_for(SHORTCODE, "k")
     )
     assert found["query_id"] is not None
-
-
-def test_what_somebody_holds_is_passed_over(house: House, folder: Path) -> None:
-    held, *_ = [complete(house) for _ in range(3)]
-    age(house)
-    with house.database.transaction() as connection:
-        connection.execute("SELECT FROM balance_queries WHERE id = %s FOR KEY SHARE", (held,))
-        assert prune(house, folder)["balance_queries"] == 1
-    assert prune(house, folder)["balance_queries"] == 1
-
-
-def test_several_at_once_remove_each_row_once(house: House, folder: Path) -> None:
-    for _ in range(8):
-        complete(house)
-    age(house)
-    before = stored(house)
-    removed = at_once(lambda _: prune(house, folder, batch=2), range(3))
-    assert sum(one.get("balance_queries", 0) for one in removed) == 7
-    assert archived(house, folder.iterdir()) == before - stored(house)
 
 
 def test_who_removed_what_is_in_the_audit_which_stays(house: House, folder: Path) -> None:
@@ -341,41 +277,6 @@ def test_where_no_archive_can_be_written_nothing_is_removed(house: House, folder
     with pytest.raises(ArchiveUnavailable, match=r"nowhere.*cannot be written.*nothing is removed"):
         prune(house, folder / "nowhere")
     assert stored(house) == before
-
-
-def test_every_reference_to_what_goes_has_an_index(house: House) -> None:
-    """A foreign key is looked at for each row that goes."""
-    unindexed = rows(
-        house,
-        "SELECT conrelid::regclass::text AS table, conkey FROM pg_constraint WHERE contype = 'f' "
-        "AND confrelid::regclass::text = ANY(%s) AND NOT EXISTS (SELECT FROM pg_index "
-        "WHERE indrelid = conrelid AND indkey[0] = conkey[1])",
-        TABLES,
-    )
-    assert unindexed == []
-
-
-def test_no_table_is_looked_through_as_a_whole(house: House, folder: Path, keys: dict[str, str]) -> None:
-    """Neither to find what may go, nor to remove it, nor to see that nothing refers to it any more."""
-    execute(house, MANY)
-    ended = "now() - random() * interval '1 d'"
-    execute(house, f"UPDATE balance_queries SET state = 'completed', ended_at = {ended}")
-    age(house)
-    execute(house, "ANALYZE")
-    database = database_with(house, keys["SEALING_KEYS"])
-    with closing(database), closing(Archive(folder, database.sealer)) as archive:
-        before = looked_through(house)
-        pruning = retention.prune(database, archive, 30, BY, 20)
-        assert sum(next(pruning).rows.values()) > 200
-        with database.transaction() as connection:
-            connection.execute("SELECT pg_stat_force_next_flush()")
-    assert looked_through(house) == before
-
-
-def looked_through(house: House) -> dict[str, int]:
-    """How often each table was read as a whole."""
-    counted = "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname = ANY(%s)"
-    return {one["relname"]: one["seq_scan"] for one in rows(house, counted, TABLES)}
 
 
 def scheduled(house: House, folder: Path, days: int) -> House:
