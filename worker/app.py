@@ -139,6 +139,11 @@ app.conf.beat_schedule = {
         "schedule": SETTINGS.intervals[contract.REFRESH_TOKENS],
         "options": {"expires": 60},
     },
+    "prune": {
+        "task": contract.PRUNE,
+        "schedule": SETTINGS.intervals[contract.PRUNE],
+        "options": {"expires": 60},
+    },
     "deliver-alerts": {
         "task": contract.DELIVER_ALERTS,
         "schedule": SETTINGS.intervals[contract.DELIVER_ALERTS],
