@@ -164,7 +164,7 @@ _BEGIN: Final = """
               greatest(%(least_wait)s, 2 * %(spacing)s / requests_per_second), %(most_wait)s)::float)
     ), first AS (
         SELECT q.id FROM app JOIN shortcodes s ON s.app = app.name JOIN balance_queries q USING (shortcode)
-        WHERE q.state = 'pending' AND q.next_attempt_at <= statement_timestamp()
+        WHERE q.state = 'pending' AND NOT q.late AND q.next_attempt_at <= statement_timestamp()
           AND q.deadline_at > statement_timestamp() AND s.suspended_at IS NULL
           AND (SELECT count(*) FROM submission_attempts a
                WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown', 'acknowledged')) < %(most)s

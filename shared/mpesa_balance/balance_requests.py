@@ -134,7 +134,7 @@ _EXISTING: Final = """
          ORDER BY as_of DESC LIMIT 1)
         UNION ALL
         (SELECT 2, id, 'joined', NULL FROM balance_queries
-         WHERE shortcode = %(shortcode)s AND state IN ('pending', 'acknowledged')
+         WHERE shortcode = %(shortcode)s AND state IN ('pending', 'acknowledged') AND ended_at IS NULL
          ORDER BY created_at LIMIT 1)
         UNION ALL
         (SELECT 3, id, 'too_soon', created_at + make_interval(secs => %(interval)s) FROM balance_queries

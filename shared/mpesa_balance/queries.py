@@ -189,7 +189,7 @@ _STATE: Final = "SELECT state FROM balance_queries WHERE id = %(id)s"
 _TIME_OUT_OVERDUE: Final = sql.SQL("""
     WITH overdue AS (
         SELECT id FROM balance_queries
-        WHERE state IN ({origins}) AND deadline_at < now()
+        WHERE state IN ({origins}) AND ended_at IS NULL AND NOT late AND deadline_at < now()
         ORDER BY deadline_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), moved AS (
         UPDATE balance_queries q SET state = 'timed_out', ended_at = now()
