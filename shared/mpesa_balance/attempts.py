@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from mpesa_balance import line, shortcodes
 from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import SealBroken
+from mpesa_balance.ids import time_ordered_id
 from mpesa_balance.line import LEAST_WAIT, MOST_WAIT, SPACING
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.shortcodes import Shortcode
@@ -66,7 +67,7 @@ def begin(
     too far off to wait for. The next attempt of the query cannot begin before the grace has passed,
     so this is also the lease.
     """
-    attempt_id = uuid4()
+    attempt_id = time_ordered_id()
     row = {
         "app": app.name,
         "query_id": query_id,

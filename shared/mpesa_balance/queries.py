@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from psycopg import sql
 
 from mpesa_balance import outbox, replies
 from mpesa_balance.database import Connection
 from mpesa_balance.happenings import QueryMoved
+from mpesa_balance.ids import time_ordered_id
 from mpesa_balance.result_codes import Where, advice_for
 from mpesa_balance.states import Moved, QueryState, origins
 
@@ -76,7 +77,7 @@ def _retried(connection: Connection, query_id: UUID, after: float | None) -> boo
         return False
     # Whoever is joining this query at this moment is waited for, and moves on with the others.
     connection.execute(_LOCK_SHORTCODE, {"id": query_id})
-    row = {"id": query_id, "new_id": uuid4(), "after": after}
+    row = {"id": query_id, "new_id": time_ordered_id(), "after": after}
     return bool(connection.execute(_RETRY, row).rowcount)
 
 

@@ -140,6 +140,8 @@ class _Measured:
         for _ in range(_TOGETHER):
             asked = {"shortcode": next(self._shortcodes), "reply_to": reply_to}
             intake.open_request(self.house, str(uuid4()), asked)
+        if len(self._bells.rung) < _TOGETHER:
+            raise RuntimeError("what was asked was answered by what was there: wait a moment")
         for query_id in self._bells.rung:
             submission.submit(self.house, query_id)
         callbacks.record(self.house, [self._result(*one) for one in self._daraja.taken])
