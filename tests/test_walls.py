@@ -34,6 +34,7 @@ PURE = (
     "alert_rules",
     "alert_checks",
     "alert_texts",
+    "ids",
 )
 
 HEAVY = {

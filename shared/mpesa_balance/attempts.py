@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from mpesa_balance import line, shortcodes
 from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import SealBroken
+from mpesa_balance.ids import time_ordered_id
 from mpesa_balance.line import LEAST_WAIT, MOST_WAIT, SPACING
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.shortcodes import Shortcode
@@ -80,7 +81,7 @@ def begin(
     too far off to wait for. The next attempt of the query cannot begin before the grace has passed,
     so this is also the lease.
     """
-    attempt_id = uuid4()
+    attempt_id = time_ordered_id()
     row = {
         "app": app.name,
         "query_id": query_id,
@@ -175,7 +176,7 @@ _BEGIN: Final = """
               greatest(%(least_wait)s, 2 * %(spacing)s / requests_per_second), %(most_wait)s)::float)
     ), first AS (
         SELECT q.id FROM app JOIN shortcodes s ON s.app = app.name JOIN balance_queries q USING (shortcode)
-        WHERE q.state = 'pending' AND q.next_attempt_at <= statement_timestamp()
+        WHERE q.state = 'pending' AND NOT q.late AND q.next_attempt_at <= statement_timestamp()
           AND q.deadline_at > statement_timestamp() AND s.suspended_at IS NULL
           AND (SELECT count(*) FROM submission_attempts a
                WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown', 'acknowledged')) < %(most)s

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from mpesa_balance.answers import AnsweredBy
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Connection
+from mpesa_balance.ids import time_ordered_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def existing_answer(connection: Connection, ask: BalanceAsk, minimum_interval: i
 
 def new_answer() -> Answer:
     """A query that is not there yet."""
-    return Answer(uuid4(), AnsweredBy.OPENED)
+    return Answer(time_ordered_id(), AnsweredBy.OPENED)
 
 
 def record(
@@ -129,12 +130,12 @@ _EXISTING: Final = """
     SELECT id, answered_by, next_possible_at FROM (
         (SELECT 1 AS rank, query_id AS id, 'reused' AS answered_by, NULL::timestamptz AS next_possible_at
          FROM balances
-         WHERE shortcode = %(shortcode)s
-           AND least(as_of, recorded_at) >= now() - make_interval(secs => %(max_age)s::int)
+         WHERE shortcode = %(shortcode)s AND as_of >= now() - make_interval(secs => %(max_age)s::int)
+           AND recorded_at >= now() - make_interval(secs => %(max_age)s::int)
          ORDER BY as_of DESC LIMIT 1)
         UNION ALL
         (SELECT 2, id, 'joined', NULL FROM balance_queries
-         WHERE shortcode = %(shortcode)s AND state IN ('pending', 'acknowledged')
+         WHERE shortcode = %(shortcode)s AND state IN ('pending', 'acknowledged') AND ended_at IS NULL
          ORDER BY created_at LIMIT 1)
         UNION ALL
         (SELECT 3, id, 'too_soon', created_at + make_interval(secs => %(interval)s) FROM balance_queries

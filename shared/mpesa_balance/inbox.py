@@ -178,7 +178,8 @@ _PUT_BACK: Final = """
 _RING_UNFINISHED: Final = """
     WITH waiting AS (
         SELECT id FROM callbacks
-        WHERE disposition IS NULL AND judging_at < clock_timestamp() - make_interval(secs => %(lease)s)
+        WHERE disposition IS NULL AND reason IS NULL
+          AND judging_at < clock_timestamp() - make_interval(secs => %(lease)s)
           AND rung_at < clock_timestamp() - make_interval(secs => %(again)s)
         ORDER BY judging_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )

@@ -71,8 +71,8 @@ _RING_DUE: Final = """
                row_number() OVER (PARTITION BY a.name ORDER BY q.created_at, q.id)
                    <= greatest(a.requests_per_second * %(within)s, 2) AS is_near
         FROM balance_queries q JOIN shortcodes s USING (shortcode) JOIN daraja_apps a ON a.name = s.app
-        WHERE q.state = 'pending' AND q.next_attempt_at <= now() AND s.suspended_at IS NULL
-          AND a.next_slot_at <= now() + make_interval(secs => %(within)s)
+        WHERE q.state = 'pending' AND NOT q.late AND q.next_attempt_at <= now()
+          AND s.suspended_at IS NULL AND a.next_slot_at <= now() + make_interval(secs => %(within)s)
     ), due AS (
         SELECT q.id FROM balance_queries q JOIN line USING (id)
         WHERE line.is_near AND q.state = 'pending'
@@ -85,7 +85,7 @@ _RING_DUE: Final = """
 _RING_NEXT: Final = """
     WITH next AS (
         SELECT q.id FROM balance_queries q JOIN shortcodes s USING (shortcode)
-        WHERE s.app = %(app)s AND s.suspended_at IS NULL AND q.state = 'pending'
+        WHERE s.app = %(app)s AND s.suspended_at IS NULL AND q.state = 'pending' AND NOT q.late
           AND q.next_attempt_at <= now() AND q.rung_at < q.next_attempt_at
         ORDER BY q.created_at, q.id LIMIT 1 FOR UPDATE OF q SKIP LOCKED
     )

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from psycopg import sql
 
 from mpesa_balance import outbox, replies
 from mpesa_balance.database import Connection
 from mpesa_balance.happenings import QueryMoved
+from mpesa_balance.ids import time_ordered_id
 from mpesa_balance.result_codes import Where, advice_for
 from mpesa_balance.states import Moved, QueryState, origins
 
@@ -83,7 +84,7 @@ def _retried(connection: Connection, query_id: UUID, after: float | None) -> boo
         return False
     # Whoever is joining this query at this moment is waited for, and moves on with the others.
     connection.execute(_LOCK_SHORTCODE, {"id": query_id})
-    row = {"id": query_id, "new_id": uuid4(), "after": after}
+    row = {"id": query_id, "new_id": time_ordered_id(), "after": after}
     return bool(connection.execute(_RETRY, row).rowcount)
 
 
@@ -200,7 +201,7 @@ _STATE: Final = "SELECT state FROM balance_queries WHERE id = %(id)s"
 _TIME_OUT_OVERDUE: Final = sql.SQL("""
     WITH overdue AS (
         SELECT id FROM balance_queries
-        WHERE state IN ({origins}) AND deadline_at < now()
+        WHERE state IN ({origins}) AND ended_at IS NULL AND NOT late AND deadline_at < now()
         ORDER BY deadline_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), moved AS (
         UPDATE balance_queries q SET state = 'timed_out', ended_at = now()

@@ -78,7 +78,7 @@ def _age(instant: str) -> str:
 
 _QUERIES: Final = f"""
     SELECT state, count(*) AS count, {_age("min(created_at)")} AS oldest_seconds FROM balance_queries
-    WHERE state IN ('pending', 'acknowledged') GROUP BY state
+    WHERE state IN ('pending', 'acknowledged') AND ended_at IS NULL GROUP BY state
 """  # noqa: S608 - of our own words
 
 _NOTICES: Final = f"""
@@ -92,7 +92,7 @@ _REPLIES: Final = f"""
 
 _UNJUDGED: Final = f"""
     SELECT count(*) AS count, {_age("min(recorded_at)")} AS oldest_seconds FROM callbacks
-    WHERE disposition IS NULL
+    WHERE disposition IS NULL AND reason IS NULL
 """  # noqa: S608 - of our own words
 
 _QUARANTINED: Final = "SELECT count(*) AS n FROM quarantined_tasks"

@@ -59,6 +59,15 @@ class Plan:
             if node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL
         }
 
+    @property
+    def read_whole(self) -> set[str]:
+        """The indexes of tables that grow that were read from one end on, and not at a place in them."""
+        return {
+            node["Index Name"]
+            for node in self.nodes
+            if "Index Name" in node and "Index Cond" not in node and node.get("Relation Name") not in SMALL
+        }
+
 
 def pretend_years(connection: Connection) -> None:
     """Let the planner believe that the tables that grow have grown for years."""

@@ -44,7 +44,9 @@ def test_everything_that_waits_is_told_with_its_age(house: House, settings: Work
         connection.execute("UPDATE shortcodes SET credential_set_at = now() - interval '80 days'")
         breaker.suspend(connection, "600000", "a test")
         quarantine.add(connection, house.database.sealer, UUID(int=1), "task", "{}", "reason")
-        connection.execute("UPDATE callbacks SET disposition = NULL WHERE disposition = 'unreadable'")
+        connection.execute(
+            "UPDATE callbacks SET disposition = NULL, reason = NULL WHERE reason IS NOT NULL"
+        )
         app = apps.named(connection, house.database.sealer, "app")
     house.tokens.current(app)
     found = told(StandingCollector(settings))

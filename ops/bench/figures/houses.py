@@ -1,5 +1,6 @@
 """A house to measure: its own keys and the defaults of the product, and nothing outside to wait for."""
 
+import base64
 import json
 import os
 from collections.abc import Mapping
@@ -10,21 +11,28 @@ from zoneinfo import ZoneInfo
 
 from mpesa_balance.apps import App
 from mpesa_balance.environment import Reader, load
-from mpesa_balance.sealing import new_key
 from mpesa_balance.settings import WorkerSettings
 from worker.answers import Acknowledgement
 from worker.bells import Bells
 from worker.daraja import Daraja
 from worker.tokens import Tokens
 
-#: Whatever runs in this process is sealed and signed with these.
-KEYS: Final = {"SEALING_KEYS": f"bench:{new_key()}", "CALLBACK_KEYS": new_key()}
+#: The same ones every time, so that a database that was kept opens.
+_KEY: Final = base64.b64encode(bytes(32)).decode()
+_KEYS: Final = {"SEALING_KEYS": f"bench:{_KEY}", "CALLBACK_KEYS": _KEY}
+
+_SETTINGS: Final = {
+    "CALLBACK_BASE_URL": "http://127.0.0.1:1",
+    "LOG_LEVEL": "ERROR",
+    # Whoever measures again asks again.
+    "MINIMUM_INTERVAL_SECONDS": "1",
+}
 
 
 def settings(database_url: str, broker_url: str = "redis://127.0.0.1:1/0") -> WorkerSettings:
     """The defaults, for these stores. They are in the environment of this process from then on."""
     stores = {"DATABASE_URL": database_url, "BROKER_URL": broker_url}
-    os.environ.update({**KEYS, **stores, "CALLBACK_BASE_URL": "http://127.0.0.1:1", "LOG_LEVEL": "ERROR"})
+    os.environ.update(_KEYS | _SETTINGS | stores)
     return load(Reader.worker)
 
 

@@ -47,16 +47,17 @@ class Server:
 
 
 @contextmanager
-def folder(name: str) -> Iterator[Path]:
-    """A directory on the disk of the checkout, for as long as this lasts."""
-    STATE.mkdir(exist_ok=True)
+def folder(name: str, *, keep: bool = False) -> Iterator[Path]:
+    """A directory on the disk of the checkout, for as long as this lasts, or for the next time."""
     made = (STATE / name).absolute()
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
+    if not keep:
+        shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True, exist_ok=True)
     try:
         yield made
     finally:
-        shutil.rmtree(made)
+        if not keep:
+            shutil.rmtree(made)
 
 
 @contextmanager
