@@ -1,0 +1,8 @@
+"""The list of all figures, in the order of the report."""
+
+from typing import Final
+
+from ops.bench.figures import accept, record
+from ops.bench.figures.figure import Figure
+
+FIGURES: Final[tuple[Figure, ...]] = (accept.FIGURE, record.FIGURE)
