@@ -13,13 +13,13 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Final, cast
+from typing import Final
 
 import uvloop
 
+from ops.bench.connections import Connection
 from ops.bench.plans import Outcome, Plan
 from ops.bench.recipes import RECIPES, Pieces
-from ops.bench.wire import answer_length
 
 #: How long the answers of an open loop are waited for after the last request, in seconds.
 _PATIENCE: Final = 10.0
@@ -44,7 +44,7 @@ class Load:
         self._next = self._in_order()
         self._settled = 0
 
-    def ask(self, connection: "Connection", since: float) -> None:
+    def ask(self, connection: Connection, since: float) -> None:
         """Send the next request, which was due at `since`."""
         if self.plan.stamps:
             self.outcome.sent_at.append(time.time())
@@ -55,7 +55,7 @@ class Load:
             return
         connection.send(b"".join(pieces), since)
 
-    def settle(self, connection: "Connection", status: bytes, since: float) -> None:
+    def settle(self, connection: Connection, status: bytes, since: float) -> None:
         """An answer has come."""
         is_good = status == b"200"
         self.outcome.taken += is_good
@@ -74,12 +74,13 @@ class Load:
         else:
             self.idle.append(connection)
 
-    def drop(self, is_asking: bool) -> None:
+    def drop(self, connection: Connection, unanswered: bytes | None) -> None:
         """A connection has ended, perhaps without an answer."""
-        if self.over.is_set():
-            return
-        self.outcome.lost += is_asking
-        self._settled += is_asking
+        if connection in self.idle:
+            self.idle.remove(connection)
+        if not self.over.is_set() and unanswered is not None:
+            self.outcome.lost += 1
+            self._settled += 1
 
     def begin_anew(self) -> None:
         """Forget what has come so far."""
@@ -90,43 +91,6 @@ class Load:
         yield from self._requests
         while self.plan.wraps:
             yield from self._requests
-
-
-class Connection(asyncio.Protocol):
-    """One kept connection with at most one request on it."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._received = b""
-        self._since = 0.0
-        self._is_asking = False
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for something to ask."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def send(self, request: bytes, since: float) -> None:
-        """Write one request."""
-        self._since, self._is_asking = since, True
-        if self._transport is not None:
-            self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        """Read the answer, which comes in one piece as a rule."""
-        received = self._received + data if self._received else data
-        length = answer_length(received)
-        if length is None or len(received) < length:
-            self._received = received
-            return
-        self._received, self._is_asking = b"", False
-        self._load.settle(self, received[9:12], self._since)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The server has closed."""
-        if self in self._load.idle:
-            self._load.idle.remove(self)
-        self._load.drop(self._is_asking)
 
 
 async def drive(plan: Plan) -> Outcome:

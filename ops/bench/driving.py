@@ -39,6 +39,12 @@ class Driver:
         """Returns when the timed part has ended."""
         self._expect("ended")
 
+    def run(self) -> Outcome:
+        """All of it."""
+        self.begin()
+        self.end()
+        return self.outcome()
+
     def outcome(self) -> Outcome:
         """What came of it; the driver is gone then."""
         found = Outcome(**json.loads(self._line()))

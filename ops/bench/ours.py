@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -54,6 +53,13 @@ class Ours:
             # As in the stack: the load comes from this machine.
             "CALLBACK_ADDRESS_POLICY": "off",
         }
+
+    def start(self) -> None:
+        """The whole system but beat and Flower, ready."""
+        self.start_webhooks()
+        self.start_callbacks_worker()
+        self.start_submissions_worker()
+        self.running.wait_for_workers(2)
 
     def start_webhooks(self) -> None:
         """The webhook tier, ready."""
@@ -138,11 +144,6 @@ def _entry(number: int) -> Shortcode:
         credential_kind=PASSWORD,
         credential="Safaricom999!*!",
     )
-
-
-def spool_files(spool: Path) -> list[Path]:
-    """The files of the spools in this directory."""
-    return sorted(spool.glob("*.sqlite"))
 
 
 _STAGING: Final = """

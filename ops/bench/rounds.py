@@ -64,12 +64,9 @@ class Round:
             self._wait(f"{count} workers", lambda: _pinged(app) >= count)
 
     def _wait(self, what: str, is_there: Callable[[], bool]) -> None:
-        ends = time.monotonic() + _PATIENCE
-        while not is_there():
-            if time.monotonic() > ends:
-                logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
-                raise MpesaBalanceError(f"{what} did not become ready within {_PATIENCE:.0f} s:\n{logs}")
-            time.sleep(0.1)
+        if not patiently(is_there, 0.1, _PATIENCE):
+            logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
+            raise MpesaBalanceError(f"{what} did not become ready within {_PATIENCE:.0f} s:\n{logs}")
 
 
 @contextmanager
@@ -82,6 +79,14 @@ def new_round() -> Iterator[Round]:
         folder.chmod(0o711)
         made = held.enter_context(stores(folder))
         yield Round(folder, made, held)
+
+
+def patiently(is_over: Callable[[], bool], beat: float, patience: float) -> bool:
+    """Ask every `beat` seconds until it is over; False where that takes longer than `patience`."""
+    ends = time.monotonic() + patience
+    while not (over := is_over()) and time.monotonic() < ends:
+        time.sleep(beat)
+    return over
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

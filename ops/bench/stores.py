@@ -31,14 +31,16 @@ class Stores:
         """The process of each server; those of Postgres's sessions descend from it."""
         return {"Postgres": [self.postgres_pid], "Redis": [self.redis_pid]}
 
+    #: A connection of whoever looks how far a system is: opening one costs Postgres a process.
+    watching: "psycopg.Connection[tuple[Any, ...]]"
+
     def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
         """A connection to Postgres that commits each statement."""
         return psycopg.connect(self.database_url, autocommit=True)
 
     def one(self, query: str) -> Any:
         """The only value that a query gives."""
-        with self.connect() as connection:
-            row = connection.execute(query.encode()).fetchone()
+        row = self.watching.execute(query.encode()).fetchone()
         return row[0] if row else None
 
 
@@ -49,6 +51,7 @@ def stores(folder: Path) -> Iterator[Stores]:
     with (
         servers.postgres(folder / "postgres") as database_url,
         servers.redis(folder / REDIS_FOLDER, free_port(), passwords) as urls,
+        psycopg.connect(database_url, autocommit=True) as watching,
     ):
         client = redis.Redis.from_url(urls["house"])
         yield Stores(
@@ -56,15 +59,15 @@ def stores(folder: Path) -> Iterator[Stores]:
             broker_url=urls["house"],
             webhooks_broker_url=urls["webhooks"],
             redis=client,
-            postgres_pid=_postmaster(database_url),
+            postgres_pid=_postmaster(watching),
             redis_pid=int(client.info("server")["process_id"]),
+            watching=watching,
         )
         client.close()
 
 
-def _postmaster(database_url: str) -> int:
-    with psycopg.connect(database_url) as connection:
-        parent = psutil.Process(connection.info.backend_pid).parent()
+def _postmaster(connection: "psycopg.Connection[Any]") -> int:
+    parent = psutil.Process(connection.info.backend_pid).parent()
     if parent is None:
         raise RuntimeError("the session of Postgres has no parent process")
     return parent.pid

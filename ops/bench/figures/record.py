@@ -14,7 +14,7 @@ from ops.bench.ours import Ours
 from ops.bench.peers import tables
 from ops.bench.peers.commands import celery
 from ops.bench.population import asked
-from ops.bench.rounds import Round, new_round
+from ops.bench.rounds import Round, new_round, patiently
 from ops.bench.stores import Stores, hold, is_drained, release
 
 COUNT: Final = int(setting("RECORD", 20_000))
@@ -90,18 +90,11 @@ def drained(running: Round, queue: str, done: Callable[[], int], last_at: Callab
     running.wait_for_workers(1)
     before, began = running.usage(), time.time()
     release(running.stores.redis, queue)
-    _wait(lambda: is_drained(running.stores.redis, queue))
-    _wait(lambda: done() >= COUNT)
+    patiently(lambda: is_drained(running.stores.redis, queue), _BEAT, _PATIENCE)
+    if not patiently(lambda: done() >= COUNT, _BEAT, _PATIENCE):
+        raise TimeoutError(f"of {COUNT} callbacks {done()} were recorded within {_PATIENCE:.0f} s")
     used, ended = running.usage().since(before), last_at()
     return Reading({"rate": COUNT / (ended - began), "seconds": ended - began, **used.numbers(COUNT)})
-
-
-def _wait(is_over: Callable[[], bool]) -> None:
-    ends = time.monotonic() + _PATIENCE
-    while not is_over():
-        if time.monotonic() > ends:
-            raise TimeoutError(f"not all was recorded within {_PATIENCE:.0f} s")
-        time.sleep(_BEAT)
 
 
 def _settings(stores: Stores) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ops.bench.figures import accept, record
+from ops.bench.figures import accept, queries, record
 from ops.bench.figures.figure import Figure
 
-FIGURES: Final[tuple[Figure, ...]] = (accept.FIGURE, record.FIGURE)
+FIGURES: Final[tuple[Figure, ...]] = (accept.FIGURE, record.FIGURE, queries.FIGURE)
