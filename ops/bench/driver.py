@@ -167,6 +167,8 @@ def _ended(load: Load, began: float, used: float) -> None:
     ordered = sorted(load.latencies) or [float("nan")]
     outcome.p50, outcome.p99 = (ordered[int(share * len(ordered))] for share in (0.5, 0.99))
     outcome.longest = ordered[-1]
+    if load.plan.stamps:
+        outcome.latencies = ordered
 
 
 def _tell(text: str) -> None:

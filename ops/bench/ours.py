@@ -105,6 +105,10 @@ class Ours:
         """How many queries have their result."""
         return int(self.running.stores.one("SELECT count(*) FROM balances"))
 
+    def progress(self) -> float:
+        """About how many that are, at no cost: Postgres counts its insertions, a second late."""
+        return float(self.running.stores.one(_INSERTED))
+
     def last_completed_at(self) -> float:
         """When the last query was completed, in seconds since 1970."""
         return float(self.running.stores.one(_LAST))
@@ -177,3 +181,7 @@ _FILL: Final = (
 )
 
 _LAST: Final = "SELECT extract(epoch FROM max(happened_at)) FROM query_events WHERE state = 'completed'"
+
+_INSERTED: Final = """
+    SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables WHERE relname LIKE 'balances%'
+"""

@@ -12,7 +12,7 @@ class Plan:
     warm_up: for how long they run before that, in seconds.
     rate: requests per second of an open loop; 0 for closed ones.
     wraps: whether to begin anew where the requests are used up.
-    stamps: whether the outcome says when each request was sent.
+    stamps: whether the outcome says when each request was sent, and how long each answer took.
     """
 
     port: int
@@ -43,3 +43,4 @@ class Outcome:
     p99: float = 0.0
     longest: float = 0.0
     sent_at: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)

@@ -31,6 +31,8 @@ def plot(figure: Figure, readings: Readings, directory: Path = RESULTS) -> None:
         drawing, axes = pyplot.subplots(figsize=(7, 3.2 if ours and ours[-1].lines else 2.2))
         if ours and ours[-1].lines:
             _lines(axes, readings)
+            axes.set_xlabel(figure.axes[0])
+            axes.set_ylabel(figure.axes[1])
         else:
             _bars(axes, readings, figure.shown[0])
         axes.set_title(figure.title, loc="left")
@@ -56,4 +58,3 @@ def _lines(axes: Any, readings: Readings) -> None:
     for name, points in readings.systems[OURS][-1].lines.items():
         axes.plot([x for x, _ in points], [y for _, y in points], linewidth=1, label=name)
     axes.legend(fontsize=7, frameon=False, ncols=2)
-    axes.set_xlabel("seconds")

@@ -70,14 +70,17 @@ class Round:
 
 
 @contextmanager
-def new_round() -> Iterator[Round]:
-    """An empty folder with fresh servers, the same for every system."""
+def new_round(*, commit_times: bool = False) -> Iterator[Round]:
+    """An empty folder with fresh servers, the same for every system of a figure.
+
+    commit_times: whether Postgres remembers when each transaction was committed.
+    """
     DISK.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="round-", dir=DISK) as name, ExitStack() as held:
         folder = Path(name)
         # The embedded Postgres is another user when root starts it, and must pass through.
         folder.chmod(0o711)
-        made = held.enter_context(stores(folder))
+        made = held.enter_context(stores(folder, commit_times=commit_times))
         yield Round(folder, made, held)
 
 
@@ -87,6 +90,16 @@ def patiently(is_over: Callable[[], bool], beat: float, patience: float) -> bool
     while not (over := is_over()) and time.monotonic() < ends:
         time.sleep(beat)
     return over
+
+
+def until_it_stalls(progress: Callable[[], float], target: float, patience: float) -> None:
+    """Return when `progress` has reached its target, or has not moved for so many seconds."""
+    reached, since = progress(), time.monotonic()
+    while reached < target and time.monotonic() - since < patience:
+        time.sleep(0.5)
+        now = progress()
+        if now > reached:
+            reached, since = now, time.monotonic()
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -45,8 +45,15 @@ class Stores:
 
 
 @contextmanager
-def stores(folder: Path) -> Iterator[Stores]:
-    """Both servers, with their data below this folder."""
+def stores(folder: Path, *, commit_times: bool = False) -> Iterator[Stores]:
+    """Both servers, with their data below this folder; see `new_round` for commit_times."""
+    if commit_times:
+        # It takes effect with the next start.
+        with (
+            servers.postgres(folder / "postgres") as database_url,
+            psycopg.connect(database_url, autocommit=True) as connection,
+        ):
+            connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
     passwords = {user: secrets.token_urlsafe(18) for user in ("house", "webhooks", "caller")}
     with (
         servers.postgres(folder / "postgres") as database_url,

@@ -38,6 +38,7 @@ class Figure:
     """One figure. Each of its systems is a function that runs one round, on new servers, and reads it.
 
     shown: the numbers that stand in the report, in this order; the first one is plotted.
+    axes: what the lines are drawn over, and what they are, where there are lines.
     sizes: the names of the settings that make it smaller or larger.
     note: what the systems were and what was done to them, for the reader of the report.
     """
@@ -47,6 +48,7 @@ class Figure:
     note: str
     systems: Mapping[str, Callable[[], Reading]]
     shown: tuple[str, ...]
+    axes: tuple[str, str] = ("seconds", "")
     sizes: tuple[str, ...] = ()
     goals: tuple[Goal, ...] = ()
     rounds: int = 5

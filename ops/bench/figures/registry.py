@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from ops.bench.figures import accept, queries, record
+from ops.bench.figures import accept, burst, latency, memory, queries, record
 from ops.bench.figures.figure import Figure
 
-FIGURES: Final[tuple[Figure, ...]] = (accept.FIGURE, record.FIGURE, queries.FIGURE)
+FIGURES: Final[tuple[Figure, ...]] = (
+    accept.FIGURE,
+    record.FIGURE,
+    queries.FIGURE,
+    latency.FIGURE,
+    burst.FIGURE,
+    memory.FIGURE,
+)
