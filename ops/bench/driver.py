@@ -21,7 +21,7 @@ from ops.bench.connections import Connection
 from ops.bench.plans import Outcome, Plan
 from ops.bench.recipes import RECIPES, Pieces
 
-#: How long the answers of an open loop are waited for after the last request, in seconds.
+#: How long answers are waited for: the first ones of closed loops, the last ones of an open one. Seconds.
 _PATIENCE: Final = 10.0
 
 #: How often an open loop looks what is due, in seconds.
@@ -42,7 +42,8 @@ class Load:
         self.is_open = plan.rate > 0
         self._requests = requests
         self._next = self._in_order()
-        self._settled = 0
+        #: How many requests have come to an end, also without an answer.
+        self.settled = 0
 
     def ask(self, connection: Connection, since: float) -> None:
         """Send the next request, which was due at `since`."""
@@ -62,8 +63,8 @@ class Load:
         self.outcome.answered += is_good
         self.outcome.refused += not is_good
         self.latencies.append(time.perf_counter() - since)
-        self._settled += 1
-        if not self.plan.seconds and self._settled >= self.plan.count:
+        self.settled += 1
+        if not self.plan.seconds and self.settled >= self.plan.count:
             self.over.set()
         if self.over.is_set():
             return
@@ -80,7 +81,7 @@ class Load:
             self.idle.remove(connection)
         if not self.over.is_set() and unanswered is not None:
             self.outcome.lost += 1
-            self._settled += 1
+            self.settled += 1
 
     def begin_anew(self) -> None:
         """Forget what has come so far."""
@@ -115,6 +116,10 @@ async def _closed(load: Load, connected: list[Connection]) -> None:
     if plan.warm_up:
         _start(load, connected)
         await asyncio.sleep(plan.warm_up)
+        # What is done once in each process may take longer on a machine that is busy.
+        ends = time.monotonic() + _PATIENCE
+        while load.settled < plan.connections and time.monotonic() < ends:
+            await asyncio.sleep(_BEAT)
         load.begin_anew()
     began, used = _begun()
     if not plan.warm_up:

@@ -9,7 +9,7 @@ class Plan:
 
     recipe: the name of what is asked, see recipes.py.
     seconds: how long closed loops last; 0 until `count` requests are answered.
-    warm_up: for how long they run before that, in seconds.
+    warm_up: for how long they run before that, in seconds, and until each connection had an answer.
     rate: requests per second of an open loop; 0 for closed ones.
     wraps: whether to begin anew where the requests are used up.
     stamps: whether the outcome says when each request was sent, and how long each answer took.

@@ -92,12 +92,19 @@ def patiently(is_over: Callable[[], bool], beat: float, patience: float) -> bool
     return over
 
 
-def until_it_stalls(progress: Callable[[], float], target: float, patience: float) -> None:
-    """Return when `progress` has reached its target, or has not moved for so many seconds."""
-    reached, since = progress(), time.monotonic()
+def until_it_stalls(
+    about: Callable[[], float], exactly: Callable[[], float], target: float, patience: float
+) -> None:
+    """Return when so much is done, or when nothing more was done for so many seconds.
+
+    about, exactly: how much is done; the second is asked where the first, which is late, stands still.
+    """
+    reached, since = about(), time.monotonic()
     while reached < target and time.monotonic() - since < patience:
         time.sleep(0.5)
-        now = progress()
+        now = about()
+        if now <= reached:
+            now = exactly()
         if now > reached:
             reached, since = now, time.monotonic()
 

@@ -12,7 +12,7 @@ from ops.stack.programs import CHECKOUT
 pytestmark = pytest.mark.slow
 
 #: The peer inline is left out: it needs the extra "bench", which the tests do without.
-SMALL = {"ACCEPT_SECONDS": "1", "ACCEPT_WARM_UP": "0.2", "RECORD": "200"}
+SMALL = {"ACCEPT_SECONDS": "2", "ACCEPT_WARM_UP": "0.2", "RECORD": "200", "QUERIES": "20"}
 
 RUN = """
 import json, sys
@@ -47,3 +47,9 @@ def test_what_is_accepted_while_it_is_counted_is_kept() -> None:
 def test_what_waits_in_redis_is_recorded_while_it_is_timed() -> None:
     found = measured("record", "ours", "Celery empty, prefork", "plain Celery")
     assert all(numbers["rate"] > 0 and numbers["CPU ms"] > 0 for numbers in found.values())
+
+
+def test_whole_queries_are_answered_by_the_stand_in_for_daraja() -> None:
+    numbers = measured("queries", "ours")["ours"]
+    assert numbers["not completed"] == numbers["refused"] == 0
+    assert numbers["asked"] == 70

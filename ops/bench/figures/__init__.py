@@ -1,1 +1,1 @@
-"""The figures: one module each, and the list of them in the order of the report."""
+"""The figures: one module each, and the list of them in registry.py."""

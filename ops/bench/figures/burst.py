@@ -6,7 +6,7 @@ from typing import Final
 from ops.bench.driving import Driver, numbers
 from ops.bench.figures.figure import OURS, Figure, Goal, Reading, setting
 from ops.bench.ours import KEYS, Ours
-from ops.bench.plans import Plan
+from ops.bench.plans import Outcome, Plan
 from ops.bench.population import asked
 from ops.bench.rounds import new_round, until_it_stalls
 from ops.bench.sampling import sampled
@@ -36,23 +36,25 @@ def ours() -> Reading:
         with sampled(lambda: {"recorded": system.progress()}, every=2) as lines:
             outcome = driver.run()
             accepted_at = time.time()
-            until_it_stalls(system.progress, COUNT, _STALLED)
+            until_it_stalls(system.progress, system.completed, COUNT, _STALLED)
         used = running.usage().since(before)
-        told = numbers(outcome)
-        ended_at = system.last_completed_at()
-        found = {
-            "accepted per s": told["rate"],
-            "accept p50 ms": told["p50 ms"],
-            "accept p99 ms": told["p99 ms"],
-            "accept longest ms": told["longest ms"],
-            "not accepted": COUNT - outcome.answered,
-            "lost": outcome.answered - system.completed(),
-            "drain seconds": max(ended_at - accepted_at, 0),
-            "recorded per s": system.completed() / (ended_at - began),
-            **used.numbers(COUNT),
-        }
+        found = _numbers(system, outcome, began, accepted_at)
         accepting = [(0.0, 0.0), (accepted_at - began, float(outcome.answered))]
-        return Reading(found, {"accepted": accepting, **lines})
+        return Reading({**found, **used.numbers(COUNT)}, {"accepted": accepting, **lines})
+
+
+def _numbers(system: Ours, outcome: Outcome, began: float, accepted_at: float) -> dict[str, float]:
+    told, ended_at, completed = numbers(outcome), system.last_completed_at(), system.completed()
+    return {
+        "accepted per s": told["rate"],
+        "accept p50 ms": told["p50 ms"],
+        "accept p99 ms": told["p99 ms"],
+        "accept longest ms": told["longest ms"],
+        "not accepted": COUNT - outcome.answered,
+        "lost": outcome.answered - completed,
+        "drain seconds": max(ended_at - accepted_at, 0),
+        "recorded per s": completed / (ended_at - began),
+    }
 
 
 def _plan(port: int) -> Plan:

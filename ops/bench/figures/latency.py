@@ -48,34 +48,38 @@ def ours() -> Reading:
         system.register(_SHORTCODES + QUERIES)
         system.fill(asked(_SEED, COUNT, _SHORTCODES))
         system.start()
-        driver = Driver(
-            Plan(
-                port=system.port,
-                recipe="ours",
-                seed=_SEED,
-                count=COUNT,
-                connections=8,
-                rate=RATE,
-                stamps=True,
-                callback_keys=KEYS["CALLBACK_KEYS"],
-            )
-        )
-        outcome = driver.run()
+        outcome = Driver(_plan(system.port)).run()
         patiently(lambda: system.completed() >= COUNT, 0.1, _PATIENCE)
         completed = _until_committed(running, outcome.sent_at)
-        accepted = sorted(outcome.latencies)
         whole = [_whole_query(running, shortcode(_SHORTCODES + number)) for number in range(QUERIES)]
-        numbers = {
-            "accept p50 ms": _quantile(accepted, 0.5),
-            "accept p99 ms": _quantile(accepted, 0.99),
-            "completed p50 ms": _quantile(completed, 0.5),
-            "completed p99 ms": _quantile(completed, 0.99),
-            "whole query p50 ms": statistics.median(whole) * 1000,
-            "whole query longest ms": max(whole) * 1000,
-            "not completed": COUNT - len(completed),
-        }
-        lines = {"accepted": _distribution(accepted), "accepted and completed": _distribution(completed)}
-        return Reading(numbers, lines)
+        return _reading(sorted(outcome.latencies), completed, whole)
+
+
+def _reading(accepted: list[float], completed: list[float], whole: list[float]) -> Reading:
+    numbers = {
+        "accept p50 ms": _quantile(accepted, 0.5),
+        "accept p99 ms": _quantile(accepted, 0.99),
+        "completed p50 ms": _quantile(completed, 0.5),
+        "completed p99 ms": _quantile(completed, 0.99),
+        "whole query p50 ms": statistics.median(whole) * 1000,
+        "whole query longest ms": max(whole) * 1000,
+        "not completed": COUNT - len(completed),
+    }
+    lines = {"accepted": _distribution(accepted), "accepted and completed": _distribution(completed)}
+    return Reading(numbers, lines)
+
+
+def _plan(port: int) -> Plan:
+    return Plan(
+        port=port,
+        recipe="ours",
+        seed=_SEED,
+        count=COUNT,
+        connections=8,
+        rate=RATE,
+        stamps=True,
+        callback_keys=KEYS["CALLBACK_KEYS"],
+    )
 
 
 def _until_committed(running: Round, sent_at: list[float]) -> list[float]:

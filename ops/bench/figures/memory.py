@@ -45,7 +45,7 @@ def ours() -> Reading:
         )
         with sampled(Memory(running).look, _EVERY) as lines:
             outcome = driver.run()
-            until_it_stalls(system.progress, COUNT, _STALLED)
+            until_it_stalls(system.progress, system.completed, COUNT, _STALLED)
         growths = {f"growth, {name}": _growth(line) for name, line in lines.items()}
         found = {
             "growth": max(growths.values()),
