@@ -1,7 +1,9 @@
 """The comparison with the ways people do it today: `python -m ops.bench.compare` writes its report."""
 
 import argparse
+import signal
 import sys
+from typing import Final
 
 from ops.bench.comparison import DISTRIBUTIONS, document
 from ops.bench.disk import file_system
@@ -12,12 +14,17 @@ from ops.bench.plots import plot
 from ops.bench.readings import RESULTS, Readings
 from ops.bench.rounds import DISK
 
-REPORT = RESULTS / "comparison.md"
+REPORT: Final = RESULTS / "comparison.md"
+
+#: The exit status of a program that SIGTERM ended.
+_TERMINATED: Final = 143
 
 
 def main() -> None:
     """Measure the figures that are asked for, one after the other, and write the report of all of them."""
     options = _options()
+    # What a round has started ends with it, also when somebody loses patience.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     names = {name for name in options.only.split(",") if name}
     if unknown := names - {figure.name for figure in FIGURES}:
         sys.exit(f"no figure is named {', '.join(unknown)}: use {', '.join(one.name for one in FIGURES)}")

@@ -1,5 +1,6 @@
 """The report of the comparison, as Markdown: a table and a plot for each figure, and all goals first."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -95,6 +96,8 @@ def _aim(goal: Goal) -> str:
 
 
 def _said(value: float) -> str:
+    if not math.isfinite(value):
+        return "none"
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.3g}"

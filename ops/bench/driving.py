@@ -18,7 +18,7 @@ class DriverFailed(Exception):
 class Driver:
     """One plan, made ready, then driven at the word."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, running: Round, plan: Plan) -> None:
         self._process = subprocess.Popen(
             (sys.executable, "-m", "ops.bench.driver"),
             stdin=subprocess.PIPE,
@@ -26,6 +26,7 @@ class Driver:
             text=True,
             bufsize=1,
         )
+        running.held.callback(self._process.kill)
         # On standard input, because it holds the keys of callback addresses.
         self._say(json.dumps(asdict(plan)))
         self._expect("ready")
@@ -68,7 +69,7 @@ def drive(running: Round, plan: Plan, when_ended: Callable[[], None] = lambda: N
 
     when_ended: called at its end, before what was used is looked at.
     """
-    driver = Driver(plan)
+    driver = Driver(running, plan)
     driver.begin()
     before = running.usage()
     driver.end()

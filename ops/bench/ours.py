@@ -180,7 +180,9 @@ _FILL: Final = (
     """,
 )
 
-_LAST: Final = "SELECT extract(epoch FROM max(happened_at)) FROM query_events WHERE state = 'completed'"
+_LAST: Final = """
+    SELECT coalesce(extract(epoch FROM max(happened_at)), 'NaN') FROM query_events WHERE state = 'completed'
+"""
 
 _INSERTED: Final = """
     SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables WHERE relname LIKE 'balances%'

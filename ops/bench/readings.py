@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from ops.bench.figures.figure import OURS, Goal, Reading
+from ops.bench.figures.figure import OURS, Goal, Line, Reading
 
 RESULTS: Final = Path(__file__).parent / "results"
 
@@ -44,7 +44,8 @@ class Readings:
         ours = self.values(OURS, goal.number)
         if goal.against is None:
             return ours
-        return [mine / its for mine, its in zip(ours, self.values(goal.against, goal.number), strict=False)]
+        theirs = self.values(goal.against, goal.number)
+        return [mine / its if its else math.nan for mine, its in zip(ours, theirs, strict=False)]
 
     def write(self, directory: Path = RESULTS) -> None:
         """Keep them all."""
@@ -60,7 +61,7 @@ class Readings:
             return None
         kept = json.loads(path.read_text())
         systems = {
-            system: [Reading(one["numbers"], one["lines"]) for one in rounds]
+            system: [Reading(one["numbers"], _points(one["lines"])) for one in rounds]
             for system, rounds in kept["systems"].items()
         }
         return cls(kept["figure"], kept["made"], systems)
@@ -74,6 +75,11 @@ def is_met(goal: Goal, values: list[float]) -> bool | None:
     low = -math.inf if goal.at_least is None else goal.at_least
     high = math.inf if goal.at_most is None else goal.at_most
     return low <= median <= high
+
+
+def _points(lines: dict[str, list[list[float]]]) -> dict[str, Line]:
+    # JSON has no pairs.
+    return {name: [(x, y) for x, y in points] for name, points in lines.items()}
 
 
 def _rounded(value: float) -> float:

@@ -4,10 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
+from ops.bench.rounds import DISK
 from ops.stack.programs import CHECKOUT
+from tests.fakes import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -53,3 +57,34 @@ def test_whole_queries_are_answered_by_the_stand_in_for_daraja() -> None:
     numbers = measured("queries", "ours")["ours"]
     assert numbers["not completed"] == numbers["refused"] == 0
     assert numbers["asked"] == 70
+
+
+def test_a_bench_that_is_told_to_stop_leaves_nothing_behind() -> None:
+    before = rounds()
+    process = subprocess.Popen(
+        (sys.executable, "-m", "ops.bench.compare", "--only", "burst", "--rounds", "1"),
+        env={**os.environ, "BURST": "100000", "BURST_RATE": "100"},
+        cwd=CHECKOUT,
+    )
+    try:
+        eventually(lambda: any((one / "callbacks worker.log").exists() for one in rounds() - before), 60)
+        (folder,) = rounds() - before
+        process.terminate()
+        assert process.wait(timeout=60) == 143
+    finally:
+        process.kill()
+        process.wait()
+    assert rounds() <= before
+    assert [one for one in psutil.process_iter() if belongs(one, folder)] == []
+
+
+def rounds() -> set[Path]:
+    return set(DISK.glob("round-*"))
+
+
+def belongs(process: psutil.Process, folder: Path) -> bool:
+    try:
+        known = [process.cwd(), *process.cmdline(), *process.environ().values()]
+    except psutil.Error:
+        return False
+    return any(str(folder) in text for text in known)

@@ -31,7 +31,7 @@ def ours() -> Reading:
         system.start_webhooks()
         system.start_callbacks_worker()
         running.wait_for_workers(1)
-        driver = Driver(_plan(system.port))
+        driver = Driver(running, _plan(system.port))
         before, began = running.usage(), time.time()
         with sampled(lambda: {"recorded": system.progress()}, every=2) as lines:
             outcome = driver.run()

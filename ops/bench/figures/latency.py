@@ -48,7 +48,7 @@ def ours() -> Reading:
         system.register(_SHORTCODES + QUERIES)
         system.fill(asked(_SEED, COUNT, _SHORTCODES))
         system.start()
-        outcome = Driver(_plan(system.port)).run()
+        outcome = Driver(running, _plan(system.port)).run()
         patiently(lambda: system.completed() >= COUNT, 0.1, _PATIENCE)
         completed = _until_committed(running, outcome.sent_at)
         whole = [_whole_query(running, shortcode(_SHORTCODES + number)) for number in range(QUERIES)]

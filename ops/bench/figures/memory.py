@@ -34,6 +34,7 @@ def ours() -> Reading:
         system.start_callbacks_worker()
         running.wait_for_workers(1)
         driver = Driver(
+            running,
             Plan(
                 port=system.port,
                 recipe="ours",
@@ -41,7 +42,7 @@ def ours() -> Reading:
                 count=COUNT,
                 rate=RATE,
                 callback_keys=KEYS["CALLBACK_KEYS"],
-            )
+            ),
         )
         with sampled(Memory(running).look, _EVERY) as lines:
             outcome = driver.run()

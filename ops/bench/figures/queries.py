@@ -94,8 +94,8 @@ def inline() -> Reading:
         }
         running.start("server", uvicorn(port), settings)
         running.wait_for_page(port)
-        Driver(_plan(port, WARM_UP)).run()
-        driver = Driver(_plan(port, COUNT))
+        Driver(running, _plan(port, WARM_UP)).run()
+        driver = Driver(running, _plan(port, COUNT))
         before, cpu, began = running.usage(), cpu_seconds([double.pid]), time.time()
         driver.begin()
         driver.end()

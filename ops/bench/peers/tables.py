@@ -41,7 +41,7 @@ COMPLETE: Final = """
 STORE: Final = "INSERT INTO balances (query_id, accounts) VALUES (%s, %s)"
 
 #: When the last result was recorded, in seconds since 1970, and how many there are.
-LAST: Final = "SELECT extract(epoch FROM max(completed_at)) FROM queries"
+LAST: Final = "SELECT coalesce(extract(epoch FROM max(completed_at)), 'NaN') FROM queries"
 COUNT: Final = "SELECT count(*) FROM balances"
 
 
