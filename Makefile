@@ -4,12 +4,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 FUZZ_SECONDS ?= 20
+ROUNDS ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test e2e faults faults-bounded fuzz slow-clients hung-broker check clean
+.PHONY: help demo up test e2e faults faults-bounded fuzz bench slow-clients hung-broker check clean
 
 help: ## List what can be typed here
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -46,6 +47,10 @@ fuzz: $(STAMP) ## Fuzz what reads foreign bytes, FUZZ_SECONDS (20) for each targ
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz tests/unit
 	@for target in $$($(BIN)/python -m tests.fuzz); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
+
+bench: $(STAMP) ## Compare with the ways people do it today (ONLY=accept ROUNDS=3: a part of it)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(BIN)/python -m ops.bench.compare --only '$(ONLY)' --rounds '$(ROUNDS)'
 
 slow-clients: $(STAMP) ## Compare servers for the webhook tier under slow clients (seven minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

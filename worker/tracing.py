@@ -153,7 +153,8 @@ def _span(
 
 
 def _span_id(known: UUID) -> int:
-    return (known.int >> 64) or 1
+    # The lower half: the upper one of an id that follows the clock is much the same for all of a moment.
+    return (known.int & (1 << 64) - 1) or 1
 
 
 def _nanoseconds(instant: datetime) -> int:

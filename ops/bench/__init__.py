@@ -1,1 +1,1 @@
-"""Measurements of what could serve the webhook tier: run by a person, never by the programs."""
+"""Measurements: our speed beside that of others, and what withstands what. Run by a person, only."""

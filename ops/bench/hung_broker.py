@@ -27,7 +27,7 @@ from ops.bench.load import closed_loops, steady
 from ops.bench.serving import Server, serving
 from ops.stack.programs import CHECKOUT
 
-REPORT: Final = Path(__file__).parent / "reports" / "hung-broker.md"
+REPORT: Final = Path(__file__).parent / "results" / "hung-broker.md"
 
 CLOSED_LOOPS: Final = 32
 CLOSED_SECONDS: Final = 5.0

@@ -1,18 +1,13 @@
 """The report: what was measured, as Markdown tables."""
 
-import os
-import platform
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 from ops.bench.candidates import BEFORE, Candidate
 from ops.bench.conduct import DRIPPING, IN_FLIGHT, PATIENCE, STOP_PATIENCE, Conduct, Stop
 from ops.bench.load import Latencies
-from ops.bench.tables import table
+from ops.bench.markdown import machine, table
 
 
 @dataclass(slots=True)
@@ -65,23 +60,6 @@ _STOP_NOTE = (
 def _machine(figures: Iterable[Candidate], setting: str) -> list[str]:
     names = {name for one in figures for name in one.distributions} | {"flask", "werkzeug"}
     return machine("slow_clients", setting, names)
-
-
-def machine(program: str, setting: str, distributions: Iterable[str]) -> list[str]:
-    """What wrote the report and where: two paragraphs."""
-    versions = ", ".join(f"{name} {version(name)}" for name in sorted(distributions))
-    cores = f"{os.cpu_count()} cores shared with other work and with the clients"
-    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
-    return [
-        f"Written by `python -m ops.bench.{program}` on {datetime.now(UTC):%Y-%m-%d}. {setting}",
-        f"{_processor()}, {cores}; {system}; {versions}.",
-    ]
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _latencies(figures: dict[Candidate, Figures]) -> str:

@@ -12,7 +12,7 @@ from ops.bench.load import closed_loops, steady
 from ops.bench.report import Figures, document
 from ops.bench.serving import serving
 
-REPORT: Final = Path(__file__).parent / "reports" / "slow-clients.md"
+REPORT: Final = Path(__file__).parent / "results" / "slow-clients.md"
 
 #: How many connections ask again and again, and how many say nothing.
 CLOSED_LOOPS: Final = 32

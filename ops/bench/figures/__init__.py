@@ -1,1 +1,1 @@
-"""Figures of the comparison that are about our system alone: each a module with `run` and a command."""
+"""The figures: one module each, and the list of them in registry.py."""
