@@ -7,14 +7,13 @@ import time
 from typing import Any
 
 from flask import Flask
-from structlog.contextvars import clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mpesa_balance import logs
 from mpesa_balance.environment import Reader, load_or_exit
 from mpesa_balance.settings import WebhookSettings
 from webhooks import exposition
-from webhooks.bridge import ThreadBridge
+from webhooks.bridge import Bridge
 from webhooks.door import LONGEST_BODY, Door
 from webhooks.ingress import Ingress
 from webhooks.publisher import Publisher
@@ -35,19 +34,16 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     app.extensions["ingress"] = Ingress(settings.spool_directory, Publisher(settings.broker))
     app.register_blueprint(blueprint)
     register_refusals(app)
-    # What a view binds is told with its refusal too, and never with the next request of its thread.
-    app.before_request(clear_contextvars)
-    app.teardown_request(lambda _: clear_contextvars())
     # Flask's own line names the address, and with it a token that is good.
     app.log_exception = _log_fault  # type: ignore[method-assign, assignment]
     # Each trusted proxy appends one address: ours is the one that the outermost of them added.
     # With no trusted proxy the header is a stranger's claim, and is not looked at.
-    hops = settings.trusted_hops
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
+    if hops := settings.trusted_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
     return app
 
 
-def create_server() -> ThreadBridge:
+def create_server() -> Bridge:
     """What the server serves; settings come from the environment."""
     threading.excepthook = _end_with_thread
     threading.Thread(target=_end_with_server, name="orphan watch", daemon=True).start()
@@ -55,7 +51,7 @@ def create_server() -> ThreadBridge:
     directory = exposition.shared(settings.metrics)
     app = create_app(settings)
     exposition.expose(settings.metrics, directory, app.extensions["ingress"])
-    return ThreadBridge(app, LONGEST_BODY)
+    return Bridge(app, LONGEST_BODY)
 
 
 def _end_with_server() -> None:

@@ -1,45 +1,53 @@
-"""From the server's event loop to the Flask application: a body is read whole, then a thread is used.
+"""From the server's event loop to the Flask application: a body is read whole, then a view is called.
 
 The server's own WSGI interface reads a body in one of a few threads, for as long as its sender likes,
-and takes a chunked body that is cut short for a whole one (both measured: ops/bench/reports).
+and takes a chunked body that is cut short for a whole one (both measured: ops/bench/reports). No view
+waits for anything, so they are called where the bodies come in: a thread each would cost more than all
+that they do. What is answered later is waited for here.
 """
 
 import asyncio
 import io
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
-from wsgiref.types import WSGIApplication
+from typing import Any, Final, NamedTuple, Self
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from werkzeug.test import run_wsgi_app
+from flask import Response
 
 from mpesa_balance import logs
 from webhooks import metrics
+from webhooks.later import WAITING, Later
 
 logger = logs.get_logger(__name__)
 
 #: How long a sender may take for the whole of a body, in seconds. Real ones take milliseconds.
 DEADLINE: Final = 10.0
 
-#: So many callbacks at once share a commit. They wait for the disk, and more of them contend for the
-#: interpreter.
-THREADS: Final = 8
-
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, "view")
+class Answer(NamedTuple):
+    """Status, headers and body."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    @classmethod
+    def of(cls, response: Response) -> Self:
+        """What Flask made."""
+        return cls(response.status_code, _raw(response.headers), response.get_data())
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadBridge:
+class Bridge:
     """The ASGI application that answers with a WSGI one.
 
     Of a body, its first `longest` + 1 bytes are passed on, so that one that is too long is seen as such.
@@ -48,7 +56,6 @@ class ThreadBridge:
 
     app: WSGIApplication
     longest: int
-    threads: ThreadPoolExecutor = field(default_factory=_pool)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request; the server's other messages need no answer."""
@@ -68,10 +75,17 @@ class ThreadBridge:
             metrics.answered(scope["path"], HTTPStatus.BAD_REQUEST)
             return
         began = time.monotonic()
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self.threads, _call, self.app, _environ(scope, body))
+        answer = await self._answer(_environ(scope, body))
         await _send(send, *answer)
-        metrics.answered(scope["path"], answer[0], time.monotonic() - began)
+        metrics.answered(scope["path"], answer.status, time.monotonic() - began)
+
+    async def _answer(self, environ: WSGIEnvironment) -> Answer:
+        waiting: list[Later] = []
+        answer = call(self.app, {**environ, WAITING: waiting})
+        for later in waiting:
+            await _ended(later.done)
+            answer = Answer.of(later.answer())
+        return answer
 
 
 async def _received(receive: Receive, longest: int) -> bytes | None:
@@ -100,10 +114,36 @@ async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], bod
     await send({"type": "http.response.body", "body": body})
 
 
-def _call(app: WSGIApplication, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    chunks, status, headers = run_wsgi_app(app, environ, buffered=True)
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return int(status.split(" ", 1)[0]), raw, b"".join(chunks)
+def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
+    """What a WSGI application answers; nothing with status 0 where it is for later."""
+    status, headers = "0", list[tuple[str, str]]()
+
+    def start_response(
+        begun: str, named: list[tuple[str, str]], _: object = None
+    ) -> Callable[[bytes], object]:
+        nonlocal status, headers
+        status, headers = begun, named
+        return body.append
+
+    body: list[bytes] = []
+    chunks = app(environ, start_response)
+    try:
+        body.extend(chunks)
+    finally:
+        getattr(chunks, "close", bool)()
+    return Answer(int(status.split(" ", 1)[0]), _raw(headers), b"".join(body))
+
+
+def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def _ended(done: "Future[Any]") -> None:
+    """Wait until another thread has ended it, with whatever outcome."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    done.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+    await ended.wait()
 
 
 def _environ(scope: Message, body: bytes) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Final
 
 from mpesa_balance import logs
@@ -20,6 +21,9 @@ logger = logs.get_logger(__name__)
 #: A disk that has not answered by then is taken for one that does not.
 DISK_PATIENCE: Final = 3.0
 
+#: How often it is looked whether the disk answers. In seconds.
+_LOOK_EVERY: Final = 0.05
+
 #: A disk that has failed is passed by for so long. In seconds.
 _TRY_DISK_AGAIN_AFTER: Final = 1.0
 
@@ -30,6 +34,11 @@ class _Waiting:
     def __init__(self, deliveries: Sequence[Delivery]) -> None:
         self.deliveries = deliveries
         self.kept: Future[None] = Future()
+
+    def answer(self, error: BrokerUnavailable | None = None) -> None:
+        """Say that they are kept, or that nothing takes them; a disk that was silent may say so late."""
+        with suppress(InvalidStateError):
+            self.kept.set_exception(error) if error else self.kept.set_result(None)
 
 
 class Committer:
@@ -46,7 +55,8 @@ class Committer:
         self._pass_by_until = 0.0
         #: Whether the disk took nothing the last time.
         self.is_failing = False
-        #: Since when the commit lasts that is going on; None for none.
+        #: What is being written, and since when; None while nothing is.
+        self._writing: list[_Waiting] = []
         self._writing_since: float | None = None
         #: Called after each commit of new callbacks.
         self.when_committed: Callable[[], None] = lambda: None
@@ -54,22 +64,13 @@ class Committer:
     def start(self) -> None:
         """Begin, with what the process before this one left."""
         threading.Thread(target=self._run, name="committer", daemon=True).start()
+        threading.Thread(target=self._relieve, name="relief", daemon=True).start()
 
-    def keep(self, *deliveries: Delivery) -> None:
-        """Return when the callbacks are safe. Raises BrokerUnavailable where nothing takes them."""
+    def keep(self, *deliveries: Delivery) -> "Future[None]":
+        """Done when the callbacks are safe. Fails with BrokerUnavailable where nothing takes them."""
         waiting = _Waiting(deliveries)
         self._queue.put(waiting)
-        try:
-            waiting.kept.result(self._patience())
-        except TimeoutError:
-            logger.warning("callback_goes_to_broker", reason=f"the disk is silent for {DISK_PATIENCE} s")
-            self._publisher.publish(deliveries)
-            metrics.fell_back(len(deliveries))
-
-    def _patience(self) -> float:
-        """How long to wait for the disk: one that says nothing already is not waited for again."""
-        since = self._writing_since
-        return DISK_PATIENCE if since is None else max(since + DISK_PATIENCE - time.monotonic(), 0.0)
+        return waiting.kept
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Drop what is recorded, with the next commit."""
@@ -84,12 +85,26 @@ class Committer:
         # What the process before this one left is taken over at once.
         self._commit([], [])
         while True:
-            taken = [self._queue.get()]
-            while not self._queue.empty():
-                taken.append(self._queue.get())
-            waiting = [one for one in taken if isinstance(one, _Waiting)]
-            recorded = [number for one in taken if isinstance(one, list) for number in one]
+            first = self._queue.get()
+            waiting, recorded = _sorted([first, *self._taken()])
             self._commit(waiting, recorded)
+
+    def _taken(self) -> Iterator[_Waiting | list[int]]:
+        with suppress(queue.Empty):
+            while True:
+                yield self._queue.get_nowait()
+
+    def _relieve(self) -> None:
+        """A disk that says nothing is not waited for again: what comes meanwhile goes to the broker."""
+        while True:
+            time.sleep(_LOOK_EVERY)
+            since = self._writing_since
+            if since is None or time.monotonic() - since < DISK_PATIENCE:
+                continue
+            waiting, recorded = _sorted(self._taken())
+            # The disk hears of these once it answers.
+            self.forget(recorded)
+            self._fall_back([one for one in (*self._writing, *waiting) if not one.kept.done()])
 
     def _commit(self, waiting: list[_Waiting], recorded: list[int]) -> None:
         if waiting and self._is_gone():
@@ -112,18 +127,18 @@ class Committer:
     def _write(self, waiting: list[_Waiting], recorded: list[int]) -> None:
         if waiting:
             crash_at(CrashPoint.CALLBACK_NOT_SPOOLED)
-        self._writing_since = time.monotonic()
+        self._writing, self._writing_since = waiting, time.monotonic()
         try:
             self._opened().write(_deliveries(waiting), recorded)
         finally:
-            self._writing_since = None
+            self._writing, self._writing_since = [], None
 
     def _answer(self, waiting: list[_Waiting]) -> None:
         if not waiting:
             return
         crash_at(CrashPoint.CALLBACK_NOT_ANSWERED)
         for one in waiting:
-            one.kept.set_result(None)
+            one.answer()
         self.when_committed()
 
     def _is_gone(self) -> bool:
@@ -154,15 +169,23 @@ class Committer:
         """Give them to the broker, and answer when it has confirmed them."""
         if not waiting:
             return
+        deliveries, failed = _deliveries(waiting), None
         try:
-            self._publisher.publish(_deliveries(waiting))
+            self._publisher.publish(deliveries)
+            metrics.fell_back(len(deliveries))
         except BrokerUnavailable as error:
-            for one in waiting:
-                one.kept.set_exception(error)
-        else:
-            metrics.fell_back(sum(len(one.deliveries) for one in waiting))
-            for one in waiting:
-                one.kept.set_result(None)
+            failed = error
+        for one in waiting:
+            one.answer(failed)
+
+
+def _sorted(taken: Iterable[_Waiting | list[int]]) -> tuple[list[_Waiting], list[int]]:
+    """Who waits for an answer, and the numbers that are recorded."""
+    waiting: list[_Waiting] = []
+    recorded: list[int] = []
+    for one in taken:
+        waiting.append(one) if isinstance(one, _Waiting) else recorded.extend(one)
+    return waiting, recorded
 
 
 def _deliveries(waiting: Iterable[_Waiting]) -> list[Delivery]:

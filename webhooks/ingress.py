@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -42,16 +43,22 @@ class Ingress:
         self._courier: Courier | None = None
         self._committer = Committer(self._directory.claim, publisher, self._begin)
         self._committer.start()
+        #: Redis and the disk may take their time, and whoever asks for a callback's answer does not wait.
+        self._looking = ThreadPoolExecutor(1, "looking")
         threading.Thread(target=self._adopt, name="adopter", daemon=True).start()
 
-    def keep(self, delivery: Delivery) -> None:
-        """Return when the callback is safe. Raises BrokerUnavailable where nothing takes it."""
-        self._committer.keep(delivery)
+    def keep(self, delivery: Delivery) -> "Future[None]":
+        """Done when the callback is safe. Fails with BrokerUnavailable where nothing takes it."""
+        return self._committer.keep(delivery)
 
-    def check(self) -> None:
-        """Raise BrokerUnavailable where neither the disk nor the broker would take a callback."""
+    def look(self) -> "Future[Gauges]":
+        """The gauges, in a moment. Fails with BrokerUnavailable where nothing would take a callback."""
+        return self._looking.submit(self._look)
+
+    def _look(self) -> Gauges:
         if self._committer.spool is None or self._committer.is_failing:
             self._publisher.check()
+        return self.gauges()
 
     def gauges(self) -> Gauges:
         """What there is to know of the spool now."""
@@ -86,7 +93,7 @@ class Ingress:
         """Keep anew what is in another spool, and only then forget it there."""
         reader, taken = spool.reader(), 0
         while batch := reader.after(0, _BATCH):
-            self._committer.keep(*(one.delivery for one in batch))
+            self._committer.keep(*(one.delivery for one in batch)).result()
             spool.write((), [one.number for one in batch])
             taken += len(batch)
         reader.close()

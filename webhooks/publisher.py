@@ -1,6 +1,5 @@
 """The broker as the webhook tier uses it: callbacks out, receipts in, within a second or an error."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any, cast
@@ -42,7 +41,7 @@ class Publisher:
 
     def publish_spooled(self, spool_id: str, spooled: Sequence[Spooled]) -> None:
         """Pass on what the spool keeps; the worker's receipt names their numbers."""
-        messages = [json.loads(one.message) | {"number": one.number} for one in spooled]
+        messages = [{**one.message, "number": one.number} for one in spooled]
         self._send(RECORD_SPOOLED, messages, spool=spool_id)
 
     def receipts(self, spool_id: str) -> list[int]:

@@ -5,11 +5,11 @@ One SQLite file, which one process at a time holds. Its order is the order of ar
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from mpesa_balance import logs
@@ -34,12 +34,12 @@ class Spooled(NamedTuple):
     """A delivery in the spool, under the number that its receipt will name."""
 
     number: int
-    message: str
+    message: Mapping[str, Any]
 
     @property
     def delivery(self) -> Delivery:
         """The delivery itself."""
-        return Delivery.read(json.loads(self.message))
+        return Delivery.read(self.message)
 
 
 class Spool:
@@ -127,9 +127,7 @@ class SpoolReader:
             raise _unavailable(self._path, error) from error
         except sqlite3.DatabaseError:
             rows = self._one_by_one(number, limit, min(last, self.newest()))
-        whole = [
-            Spooled(number, message.decode()) for number, message in rows if self._is_whole(number, message)
-        ]
+        whole = [one for number, message in rows if (one := self._whole(number, message))]
         # The end is where there are no rows, not where none of them is whole.
         return whole or (self.after(rows[-1][0], limit, up_to) if rows else [])
 
@@ -158,13 +156,15 @@ class SpoolReader:
                 break
         return found
 
-    def _is_whole(self, number: int, message: bytes) -> bool:
+    def _whole(self, number: int, message: bytes) -> Spooled | None:
         try:
-            Delivery.read(json.loads(message))
+            spooled = Spooled(number, json.loads(message))
+            # Whatever the disk has made of it, the worker must be able to read it.
+            _ = spooled.delivery
         except (ValueError, KeyError, TypeError):
             _tell_of_damage(self._path, number)
-            return False
-        return True
+            return None
+        return spooled
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,10 +11,10 @@ from mpesa_balance.alerts import Subject
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import SealBroken
 from mpesa_balance.examination import Asked, Freshness, Stored
-from mpesa_balance.inbox import open_balance
 from mpesa_balance.outbox import QUERY_FAILED, Notice
 from mpesa_balance.result_codes import row_for
 from mpesa_balance.sealing import Sealer
+from mpesa_balance.stored_balances import open_balance
 from worker.house import House
 
 logger = logs.get_logger(__name__)

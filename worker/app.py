@@ -89,10 +89,12 @@ app.conf.update(
     worker_max_memory_per_child=300_000,
     # Nothing of ours waits in a countdown for long; a flood of them would sit in memory.
     worker_eta_task_limit=1000,
-    # Flower watches events and asks workers about themselves.
-    worker_send_task_events=True,
-    task_send_sent_event=True,
+    # Flower asks workers about themselves, and turns their events on while it is there. With nobody to
+    # read them they would cost as much as the tasks do.
     worker_enable_remote_control=True,
+    worker_send_task_events=False,
+    # One more message for each, to say what the worker's own event says a moment later.
+    task_send_sent_event=False,
     # Instants are aware UTC everywhere.
     enable_utc=True,
     timezone="UTC",
@@ -135,6 +137,11 @@ app.conf.beat_schedule = {
     "refresh-tokens": {
         "task": contract.REFRESH_TOKENS,
         "schedule": SETTINGS.intervals[contract.REFRESH_TOKENS],
+        "options": {"expires": 60},
+    },
+    "prune": {
+        "task": contract.PRUNE,
+        "schedule": SETTINGS.intervals[contract.PRUNE],
         "options": {"expires": 60},
     },
     "deliver-alerts": {

@@ -1,14 +1,18 @@
-"""What Daraja said is recorded at once, and judged after that: one transaction a callback, in any order."""
+"""What Daraja said is recorded at once and judged after that: together where it is plain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
 
-from mpesa_balance import inbox, judgement, logs
+from mpesa_balance import completions, inbox, judgement, logs
 from mpesa_balance.crash_points import CrashPoint, crash_at
+from mpesa_balance.database import DATABASE_FAULTS
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import Unavailable
+from mpesa_balance.inbox import Disposition
 from worker import endings, metrics
 from worker.house import House
 
@@ -26,7 +30,7 @@ def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | Non
     if spool is not None:
         house.receipts.send(spool, [message["number"] for message in messages])
     crash_at(CrashPoint.JUDGEMENT_NOT_BEGUN)
-    for callback_id in new:
+    for callback_id in _left_by_completing(house, new):
         _judge(house, callback_id)
     endings.follow(house)
 
@@ -40,14 +44,46 @@ def judge_again(house: House, callback_id: int) -> None:
         endings.follow(house)
 
 
-def _judge(house: House, callback_id: int) -> None:
+def _left_by_completing(house: House, callback_ids: list[int]) -> list[int]:
+    """Complete, at once, the queries whose callbacks plainly bring balances; give the other callbacks."""
     try:
-        with bound_contextvars(callback_id=callback_id):
-            _judge_once(house, callback_id)
+        with _unavailable_is_no_fault_of(house, callback_ids):
+            completed = _complete(house, callback_ids)
+    except DATABASE_FAULTS as fault:
+        # Each by itself: one that Postgres does not take must not hold up the others.
+        logger.warning("callbacks_judged_alone", reason=type(fault).__name__)
+        return callback_ids
+    return [one for one in callback_ids if one not in completed]
+
+
+def _complete(house: House, callback_ids: list[int]) -> Mapping[int, UUID]:
+    with house.database.transaction() as connection:
+        completed = completions.complete(connection, house.database.sealer, callback_ids)
+        crash_at(CrashPoint.COMPLETIONS_NOT_COMMITTED)
+    crash_at(CrashPoint.COMPLETIONS_NOT_TOLD)
+    if completed:
+        logger.info(
+            "callbacks_settled", query_ids=list(completed.values()), disposition=Disposition.APPLIED
+        )
+    return completed
+
+
+def _judge(house: House, callback_id: int) -> None:
+    with (
+        bound_contextvars(callback_id=callback_id),
+        _unavailable_is_no_fault_of(house, [callback_id]),
+    ):
+        _judge_once(house, callback_id)
+
+
+@contextmanager
+def _unavailable_is_no_fault_of(house: House, callback_ids: list[int]) -> Iterator[None]:
+    try:
+        yield
     except Unavailable:
-        # It is no fault of the callback, and must not be counted as one: see `inbox.MOST_JUDGINGS`.
+        # It must not be counted as one: see `inbox.MOST_JUDGINGS`.
         with house.database.transaction() as connection:
-            inbox.put_back(connection, callback_id)
+            inbox.put_back(connection, callback_ids)
         raise
 
 

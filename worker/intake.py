@@ -66,9 +66,18 @@ def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: Requ
 
 
 def answer(
-    connection: Connection, house: House, request_id: UUID, ask: BalanceAsk, trace_parent: str | None = None
+    connection: Connection,
+    house: House,
+    request_id: UUID,
+    ask: BalanceAsk,
+    trace_parent: str | None = None,
+    *,
+    rings: bool = True,
 ) -> Answer | None:
-    """The query that answers a request; None where it has one already. Raises RequestRefused."""
+    """The query that answers a request; None where it has one already. Raises RequestRefused.
+
+    rings: whether the caller rings for a query that is opened.
+    """
     balance_requests.lock(connection, ask.shortcode)
     if balance_requests.is_answered(connection, request_id):
         return None
@@ -80,7 +89,9 @@ def answer(
             raise RequestRefused(wrong)
     given = found or balance_requests.new_answer()
     deadline = house.settings.query_deadline
-    is_new = balance_requests.record(connection, request_id, ask, given, deadline, trace_parent)
+    is_new = balance_requests.record(
+        connection, request_id, ask, given, deadline, trace_parent, rings=rings
+    )
     if is_new and given.is_at_hand:
         replies.add_for_request(connection, request_id)
     return given if is_new else None
@@ -88,14 +99,19 @@ def answer(
 
 def go_on(house: House, request_id: UUID, given: Answer) -> None:
     """What follows from an answer once it is committed."""
-    metrics.requested(given.answered_by)
+    observe(request_id, given)
     if given.answered_by is AnsweredBy.OPENED:
         crash_at(CrashPoint.REQUEST_NOT_RUNG)
         house.bells.submit(given.query_id)
     else:
-        if given.is_at_hand:
-            tracing.answered(request_id)
         endings.follow(house)
+
+
+def observe(request_id: UUID, given: Answer) -> None:
+    """Count an answer that is committed, and have its trace told where it has ended with it."""
+    metrics.requested(given.answered_by)
+    if given.is_at_hand:
+        tracing.answered(request_id)
 
 
 def record_refusal(

@@ -5,7 +5,7 @@ worker starts, and beat, Flower and the command line import this too. See worker
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import product
@@ -22,6 +22,7 @@ from mpesa_balance.inbox import Disposition
 from mpesa_balance.metrics import Metrics
 from mpesa_balance.replies import REFUSED
 from mpesa_balance.result_codes import TABLE
+from mpesa_balance.retention import PARTS
 from mpesa_balance.states import OPEN, QueryState
 
 #: Within a process of ours, to Daraja and back, and until somebody else has done something. In seconds.
@@ -73,6 +74,7 @@ class Counted(Metrics):
             (self.replies, product((SENT, PUT_OFF))),
             (self.quarantined, product(tasks)),
             (self.tasks, product(tasks, ("failure",))),
+            (self.pruned, product(part.table for part in PARTS)),
         )
         for metric, every in first:
             for labels in every:
@@ -120,6 +122,8 @@ class Counted(Metrics):
             "task_duration_seconds", "How long tasks ran.", _MOMENTS, "task", "outcome"
         )
         self.quarantined = self._counter("tasks_quarantined", "Tasks set aside as poison.", "task")
+        self.pruned = self._counter("pruned_rows", "Rows removed after they were archived.", "table")
+        self.archived = self._counter("archived_bytes", "Bytes of archives.")
 
 
 @lru_cache(maxsize=1)
@@ -137,7 +141,7 @@ def happened(one: Happening) -> None:
             counted().arrivals.labels(one.kind).observe(one.arrived_after)
         return
     counted().states.labels(one.origin).observe(one.seconds)
-    if one.to is not QueryState.ACKNOWLEDGED:
+    if one.is_ending:
         code = NONE if one.code is None else one.code if one.code in _CODES else OTHER
         counted().ended.labels(one.to, code, str(one.late).lower()).inc()
 
@@ -196,6 +200,13 @@ def replied(sent: int, put_off: int) -> None:
 def quarantined(task: str) -> None:
     """A task was set aside."""
     counted().quarantined.labels(_known(task)).inc()
+
+
+def pruned(rows: Mapping[str, int], size: int) -> None:
+    """Rows were removed, by their table, and take so many bytes in the archive."""
+    for table, count in rows.items():
+        counted().pruned.labels(table).inc(count)
+    counted().archived.inc(size)
 
 
 def _known(task: str) -> str:

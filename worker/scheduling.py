@@ -3,16 +3,23 @@
 from typing import Final
 
 from mpesa_balance import logs, schedules
+from mpesa_balance.balance_requests import Answer
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
+from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
-from worker import intake
+from mpesa_balance.schedules import Schedule
+from worker import endings, intake, sweeper
 from worker.house import House
 
 logger = logs.get_logger(__name__)
 
-#: So many are opened a tick at most, which takes seconds; the others are due at the next one.
-_MOST: Final = 2000
+#: So many are opened in one transaction. The locks on their shortcodes are held that long, a tenth of a
+#: second; whoever asks for one of these shortcodes meanwhile waits.
+_BATCH: Final = 100
+
+#: So many batches a tick at most, which takes seconds; the others are due at the next one.
+_BATCHES: Final = 40
 
 
 def open_due(house: House) -> None:
@@ -20,26 +27,37 @@ def open_due(house: House) -> None:
     speed = house.settings.schedule_speed
     with house.database.transaction() as connection:
         schedules.plan(connection, speed)
-    for _ in range(_MOST):
-        if not _open_one(house, speed):
-            return
+    opened = False
+    for _ in range(_BATCHES):
+        due = _open_batch(house, speed)
+        opened = opened or bool(due)
+        if due < _BATCH:
+            break
+    if opened:
+        # Most of what is due at one moment waits for its app's rate: a bell for each were heard in vain.
+        sweeper.ring(house)
 
 
-def _open_one(house: House, speed: float) -> bool:
+def _open_batch(house: House, speed: float) -> int:
+    """Open what is due; gives how many there were."""
     with house.database.transaction() as connection:
-        due = schedules.take_due(connection, speed)
-        if due is None:
-            return False
-        ask = BalanceAsk(shortcode=due.shortcode, requested_by=f"schedule {due.id}")
-        try:
-            # What is refused takes back nothing but itself.
-            with connection.transaction():
-                given = intake.answer(connection, house, due.request_id, ask)
-        except RequestRefused as refused:
-            given = None
-            intake.record_refusal(connection, due.request_id, due.shortcode, refused, ask)
+        due = schedules.take_due(connection, speed, _BATCH)
+        given = [_answer(connection, house, one) for one in due]
         crash_at(CrashPoint.SCHEDULE_NOT_COMMITTED)
-    logger.info("schedule_was_due", schedule_id=due.id, request_id=due.request_id, shortcode=due.shortcode)
-    if given is not None:
-        intake.go_on(house, due.request_id, given)
-    return True
+    for one, answered in zip(due, given, strict=True):
+        logger.info(
+            "schedule_was_due", schedule_id=one.id, request_id=one.request_id, shortcode=one.shortcode
+        )
+        if answered is not None:
+            intake.observe(one.request_id, answered)
+    endings.follow(house)
+    return len(due)
+
+
+def _answer(connection: Connection, house: House, due: Schedule) -> Answer | None:
+    ask = BalanceAsk(shortcode=due.shortcode, requested_by=f"schedule {due.id}")
+    try:
+        return intake.answer(connection, house, due.request_id, ask, rings=False)
+    except RequestRefused as refused:
+        intake.record_refusal(connection, due.request_id, due.shortcode, refused, ask)
+        return None

@@ -28,6 +28,7 @@ from mpesa_balance.errors import (
     SealBroken,
     Unavailable,
 )
+from mpesa_balance.happenings import QueryMoved
 from mpesa_balance.queries import Ending
 from mpesa_balance.result_codes import Action, advice_for
 from mpesa_balance.shortcodes import Shortcode
@@ -128,12 +129,14 @@ def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
         queries.lock(connection, attempt.query_id)
         state = _Recorder(house, connection, attempt).record(outcome)
         waiting = line.ring_next(connection, attempt.app.name)
+        has_ended = any(isinstance(one, QueryMoved) and one.is_ending for one in connection.happened)
         crash_at(CrashPoint.ANSWER_NOT_COMMITTED)
     metrics.submitted(state)
     if waiting is not None:
         crash_at(CrashPoint.NEXT_NOT_RUNG)
         house.bells.submit(waiting)
-    endings.follow(house)
+    if has_ended:
+        endings.follow(house)
 
 
 def _request_body(house: House, attempt: Attempt, entry: Shortcode) -> dict[str, str]:

@@ -19,12 +19,7 @@ def sweep(house: House) -> None:
         for query_id in queries.time_out_overdue(connection):
             logger.warning("query_timed_out", query_id=query_id)
         crash_at(CrashPoint.TIMEOUTS_NOT_COMMITTED)
-    with house.database.transaction() as connection:
-        due = line.ring_due(connection, RING_AGAIN_AFTER, house.settings.sweep_interval)
-    crash_at(CrashPoint.BELLS_NOT_RUNG)
-    # Rung after the commit: a worker that is quicker than us must find the row.
-    for query_id in due:
-        house.bells.submit(query_id)
+    ring(house)
     with house.database.transaction() as connection:
         unfinished = inbox.ring_unfinished(connection)
     for callback_id in unfinished:
@@ -47,3 +42,13 @@ def sweep(house: House) -> None:
             )
         crash_at(CrashPoint.NOTICES_NOT_COMMITTED)
     alerting.look(house)
+
+
+def ring(house: House) -> None:
+    """Ring for the first in the line of each app."""
+    with house.database.transaction() as connection:
+        due = line.ring_due(connection, RING_AGAIN_AFTER, house.settings.sweep_interval)
+    crash_at(CrashPoint.BELLS_NOT_RUNG)
+    # Rung after the commit: a worker that is quicker than us must find the row.
+    for query_id in due:
+        house.bells.submit(query_id)

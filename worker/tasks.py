@@ -14,6 +14,7 @@ from worker import (
     clock,
     intake,
     lookups,
+    retaining,
     scheduling,
     setting_aside,
     submission,
@@ -103,6 +104,12 @@ def sweep() -> None:
 def deliver_alerts() -> None:
     """Tell the people on call what they have not been told yet."""
     clock.tick(house(), contract.DELIVER_ALERTS, telling.deliver)
+
+
+@app.task(name=contract.PRUNE, **REPEATED)
+def prune() -> None:
+    """Archive and remove what ended longer ago than it is kept."""
+    clock.tick(house(), contract.PRUNE, retaining.prune)
 
 
 @app.task(name=contract.QUARANTINE, **KEPT_BY_NOBODY_ELSE)

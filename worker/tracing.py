@@ -19,7 +19,6 @@ from mpesa_balance import logs, traces
 from mpesa_balance.database import Database
 from mpesa_balance.errors import Unavailable
 from mpesa_balance.happenings import Happening, QueryMoved
-from mpesa_balance.states import QueryState
 from mpesa_balance.traces import Exchange, Trace
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ _requests: list[UUID] = []
 
 def happened(one: Happening) -> None:
     """Something that a transaction did, which has committed."""
-    if isinstance(one, QueryMoved) and one.to is not QueryState.ACKNOWLEDGED and _processor() is not None:
+    if isinstance(one, QueryMoved) and one.is_ending and _processor() is not None:
         _queries.append(one.query_id)
 
 

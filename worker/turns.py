@@ -1,6 +1,7 @@
 """An attempt's turn: it is sent in its slot, or in a later one where it was not ready in time."""
 
 import time
+from typing import Final
 
 from mpesa_balance import line
 from mpesa_balance.attempts import Attempt
@@ -8,6 +9,10 @@ from mpesa_balance.database import Database
 from mpesa_balance.errors import Unavailable
 from mpesa_balance.line import SPACING
 from worker import metrics
+
+#: So late is on time for any app, in seconds: at a high rate the next slots are nearer than the network is
+#: exact.
+_LEAST_MARGIN: Final = 0.02
 
 
 class Turn:
@@ -26,7 +31,7 @@ class Turn:
         What comes late would be sent together with what has the slots after it: a token that was
         minted first makes all that waited for it ready at the same moment.
         """
-        margin = (SPACING - 1) / float(self._app.requests_per_second)
+        margin = max((SPACING - 1) / float(self._app.requests_per_second), _LEAST_MARGIN)
         if time.monotonic() > self._slot + margin:
             self._slot = time.monotonic() + self._next()
         wait = max(self._slot - time.monotonic(), 0)

@@ -5,12 +5,16 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import unquote
 from wsgiref.types import WSGIApplication
 
 from granian.rsgi import HTTPProtocol, ProtocolError, Scope  # type: ignore[attr-defined]
 
-from webhooks.bridge import DEADLINE, THREADS, Message, Receive, Send, _call, _environ, _received, _send
+from webhooks.bridge import DEADLINE, Message, Receive, Send, _environ, _received, _send, call
+
+#: So many views at once, where each has a thread.
+THREADS: Final = 8
 
 Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
@@ -57,6 +61,32 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadBridge:
+    """Our own bridge, as it was while views waited: a body is read whole, then a thread is used."""
+
+    app: WSGIApplication
+    longest: int
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS))
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        try:
+            async with asyncio.timeout(DEADLINE):
+                body = await _received(receive, self.longest)
+        except TimeoutError:
+            await _send(send, HTTPStatus.REQUEST_TIMEOUT, [(b"connection", b"close")], b"")
+            return
+        if body is None:
+            await _send(send, HTTPStatus.BAD_REQUEST, [(b"connection", b"close")], b"")
+            return
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self.threads, call, self.app, _environ(scope, body))
+        await _send(send, *answer)
+
+
+@dataclass(frozen=True, slots=True)
 class RsgiBridge:
     """The RSGI application that answers with a WSGI one; RSGI is granian's own interface."""
 
@@ -85,7 +115,8 @@ class RsgiBridge:
             "client": (scope.client.rpartition(":")[0],),
         }
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self.threads, _call, self.app, _environ(facts, body))
-        status, headers, content = answer
+        status, headers, content = await loop.run_in_executor(
+            self.threads, call, self.app, _environ(facts, body)
+        )
         text = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         protocol.response_bytes(status, text, content)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ops.bench.load import Latencies
-from ops.bench.markdown import machine, table
+from ops.bench.machines import machine
 from ops.bench.report import spread
+from ops.bench.tables import table
 
 #: What is demanded of good callbacks at the 99th percentile in every state, in seconds.
 DEMANDED: Final = 0.05
@@ -35,7 +36,7 @@ class Throughput:
 
 def document(
     stages: Mapping[str, list[Stage]],
-    rates: Mapping[tuple[int, int], list[Throughput]],
+    rates: Mapping[int, list[Throughput]],
     commits: Mapping[str, Latencies],
     setting: str,
 ) -> str:
@@ -111,17 +112,16 @@ def _kept_row(name: str, found: list[Stage]) -> list[str]:
     ]
 
 
-def _rates(rates: Mapping[tuple[int, int], list[Throughput]]) -> str:
-    heads = ["Processes", "threads in each", "callbacks/s", "range", "CPU s / 1,000", "behind"]
-    return table(heads, (_rate_row(*kind, found) for kind, found in rates.items() if found))
+def _rates(rates: Mapping[int, list[Throughput]]) -> str:
+    heads = ["Processes", "callbacks/s", "range", "CPU s / 1,000", "behind"]
+    return table(heads, (_rate_row(processes, found) for processes, found in rates.items() if found))
 
 
-def _rate_row(workers: int, threads: int, found: list[Throughput]) -> list[str]:
+def _rate_row(processes: int, found: list[Throughput]) -> list[str]:
     per_second = [one.rate for one in found]
     cpu = [one.cpu for one in found]
     return [
-        str(workers),
-        str(threads),
+        str(processes),
         f"{statistics.median(per_second):.0f}",
         f"{min(per_second):.0f} to {max(per_second):.0f}",
         f"{statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f})",

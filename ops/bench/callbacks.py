@@ -19,7 +19,6 @@ from mpesa_balance.callback_urls import PATH, CallbackSigner
 from mpesa_balance.contract import CALLBACKS_QUEUE, RECEIPTS
 from mpesa_balance.sealing import new_key, parse_key
 from ops.bench.candidates import Candidate
-from ops.bench.view_threads import VIEW_THREADS
 from ops.bench.wire import post
 from ops.simulator.payloads import open_conversation, success
 from ops.stack.programs import webhooks_command
@@ -43,24 +42,9 @@ def settings(spool: Path, broker_url: str) -> dict[str, str]:
     return {**_KEYS, "SPOOL_DIR": str(spool), "BROKER_URL": broker_url, "LOG_LEVEL": "WARNING"}
 
 
-def tier() -> Candidate:
-    """The tier as it is run."""
-    return Candidate("the webhook tier", ("granian",), webhooks_command)
-
-
-def tier_of(threads: int, workers: int) -> Candidate:
-    """The tier with another number of view threads in each of its processes."""
-
-    def command(port: int) -> tuple[str, ...]:
-        *usual, _ = webhooks_command(port)
-        return (*usual, "--workers", str(workers), "ops.bench.view_threads:create_server")
-
-    return Candidate(f"{workers} x {threads} threads", ("granian",), command)
-
-
-def threads_setting(threads: int) -> dict[str, str]:
-    """What tells that tier how many threads it has."""
-    return {VIEW_THREADS: str(threads)}
+def tier(processes: int = 1) -> Candidate:
+    """The tier as it is run, with so many processes."""
+    return Candidate("the webhook tier", ("granian",), lambda port: webhooks_command(port, processes))
 
 
 @dataclass(slots=True)

@@ -20,9 +20,7 @@ from ops.bench.callbacks import (
     emptied,
     settings,
     spooled,
-    threads_setting,
     tier,
-    tier_of,
 )
 from ops.bench.faults import Broker, Fault
 from ops.bench.load import closed_loops, steady
@@ -33,8 +31,7 @@ REPORT: Final = Path(__file__).parent / "results" / "hung-broker.md"
 
 CLOSED_LOOPS: Final = 32
 CLOSED_SECONDS: Final = 5.0
-THREADS: Final = (1, 2, 4, 8, 16)
-WORKERS: Final = (1, 2)
+PROCESSES: Final = (1, 2)
 
 #: How long the spool may take to empty once the broker is well, in seconds.
 _RECOVERY: Final = 60.0
@@ -133,23 +130,22 @@ async def _stage(
 
 async def _throughputs(
     folder: Path, broker: Broker, options: argparse.Namespace
-) -> dict[tuple[int, int], list[Throughput]]:
-    kinds = [(workers, threads) for workers in WORKERS for threads in THREADS]
-    found: dict[tuple[int, int], list[Throughput]] = {kind: [] for kind in kinds}
+) -> dict[int, list[Throughput]]:
+    found: dict[int, list[Throughput]] = {processes: [] for processes in PROCESSES}
     for number in range(options.rounds):
-        for workers, threads in kinds if options.closed else ():
-            print(f"{workers} x {threads} ...", file=sys.stderr, flush=True)
-            spool = folder / f"spool-{number}-{workers}-{threads}"
-            found[workers, threads].append(await _throughput(spool, broker, workers, threads, options))
+        for processes in PROCESSES if options.closed else ():
+            print(f"{processes} processes ...", file=sys.stderr, flush=True)
+            spool = folder / f"spool-{number}-{processes}"
+            found[processes].append(await _throughput(spool, broker, processes, options))
     return found
 
 
 async def _throughput(
-    spool: Path, broker: Broker, workers: int, threads: int, options: argparse.Namespace
+    spool: Path, broker: Broker, processes: int, options: argparse.Namespace
 ) -> Throughput:
-    environment = settings(spool, broker.direct_url) | threads_setting(threads)
+    environment = settings(spool, broker.direct_url)
     callbacks = Callbacks()
-    async with serving(tier_of(threads, workers), environment, LIVE) as server:
+    async with serving(tier(processes), environment, LIVE) as server:
         await closed_loops(server.port, CLOSED_LOOPS, 0.5, callbacks.requests())
         before = server.cpu_seconds()
         tally = await closed_loops(server.port, CLOSED_LOOPS, options.closed, callbacks.requests())

@@ -31,7 +31,7 @@ def spooled_callbacks(stores: Stores, queries: Iterable[Asked]) -> str:
     numbered = enumerate(_deliveries(queries), 1)
     while batch := list(islice(numbered, BATCH)):
         publisher.publish_spooled(
-            _SPOOL, [Spooled(number, json.dumps(delivery.message())) for number, delivery in batch]
+            _SPOOL, [Spooled(number, delivery.message()) for number, delivery in batch]
         )
     return CALLBACKS_QUEUE
 

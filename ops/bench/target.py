@@ -9,8 +9,7 @@ from typing import Any, Final
 from flask import Flask, request
 
 from mpesa_balance.errors import CallbackRejected
-from ops.bench.bridges import RsgiBridge, WholeBody
-from webhooks.bridge import ThreadBridge
+from ops.bench.bridges import RsgiBridge, ThreadBridge, WholeBody
 from webhooks.door import LONGEST_BODY, _bounded_body
 
 #: How long the slow view takes, in seconds.

@@ -1,7 +1,8 @@
 """Submission attempts in Postgres: each is committed before its request is sent, and fenced by its id."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from mpesa_balance import line, shortcodes
@@ -52,6 +53,19 @@ class Submitted:
     """What a callback needs to know of the attempt that it answers."""
 
     query_id: UUID
+    originator_conversation_id: str | None = None
+    conversation_id: str | None = None
+
+    @property
+    def ids(self) -> tuple[str | None, str | None]:
+        """What Daraja calls it, as far as it is known."""
+        return self.originator_conversation_id, self.conversation_id
+
+
+class Heard(NamedTuple):
+    """An attempt that a callback answers, and the ids that it names; None where it names none."""
+
+    attempt_id: UUID
     originator_conversation_id: str | None = None
     conversation_id: str | None = None
 
@@ -128,23 +142,20 @@ def try_again_after(connection: Connection, query_id: UUID, seconds: float) -> b
     return bool(connection.execute(_TRY_AGAIN_AFTER, row).rowcount)
 
 
-def find(connection: Connection, attempt_id: UUID) -> Submitted | None:
-    """The attempt that a callback names, its query locked; None where its row is gone."""
-    row = connection.execute(_FIND, {"id": attempt_id}).fetchone()
-    return Submitted(**row) if row else None
+def find(connection: Connection, attempt_ids: Sequence[UUID]) -> dict[UUID, Submitted]:
+    """The attempts that callbacks name, their queries locked; without those whose rows are gone."""
+    found = connection.execute(_FIND, {"ids": list(attempt_ids)})
+    return {row.pop("id"): Submitted(**row) for row in found}
 
 
-def answered_by_callback(connection: Connection, attempt_id: UUID) -> None:
-    """A callback proves that Daraja took the attempt, whatever became of the acknowledgement."""
-    connection.execute(_ANSWERED_BY_CALLBACK, {"id": attempt_id})
+def heard_of(connection: Connection, heard: Iterable[Heard]) -> None:
+    """Callbacks prove that Daraja took these attempts, whatever became of the acknowledgements.
 
-
-def fill_in_ids(
-    connection: Connection, attempt_id: UUID, originator: str | None, conversation: str | None
-) -> None:
-    """Keep the conversation ids of a result where the acknowledgement brought none."""
-    row = {"id": attempt_id, "originator": originator, "conversation": conversation}
-    connection.execute(_FILL_IN_IDS, row)
+    Their conversation ids are kept where the acknowledgement brought none.
+    """
+    ids, originators, conversations = zip(*heard, strict=True)
+    row = {"ids": list(ids), "originators": list(originators), "conversations": list(conversations)}
+    connection.execute(_HEARD_OF, row)
 
 
 # Locks are taken in one order everywhere, the query's before its attempts', so that a callback, an
@@ -216,20 +227,24 @@ _TRY_AGAIN_AFTER: Final = """
       AND deadline_at > now() + make_interval(secs => %(seconds)s)
 """
 
+#: In one order everywhere: two batches that share queries must not wait for each other.
 _FIND: Final = """
-    SELECT a.query_id, a.originator_conversation_id, a.conversation_id
-    FROM submission_attempts a JOIN balance_queries q ON q.id = a.query_id WHERE a.id = %(id)s
-    FOR NO KEY UPDATE OF q
+    SELECT a.id, a.query_id, a.originator_conversation_id, a.conversation_id
+    FROM submission_attempts a JOIN balance_queries q ON q.id = a.query_id WHERE a.id = ANY(%(ids)s)
+    ORDER BY q.id FOR NO KEY UPDATE OF q
 """
 
-_ANSWERED_BY_CALLBACK: Final = """
-    UPDATE submission_attempts SET state = 'acknowledged', answered_at = coalesce(answered_at, now())
-    WHERE id = %(id)s AND state IN ('sending', 'unknown')
-"""
-
-_FILL_IN_IDS: Final = """
-    UPDATE submission_attempts SET
-        originator_conversation_id = coalesce(originator_conversation_id, %(originator)s),
-        conversation_id = coalesce(conversation_id, %(conversation)s)
-    WHERE id = %(id)s AND (originator_conversation_id IS NULL OR conversation_id IS NULL)
+_HEARD_OF: Final = """
+    UPDATE submission_attempts a SET
+        state = CASE WHEN a.state IN ('sending', 'unknown') THEN 'acknowledged' ELSE a.state END,
+        answered_at = CASE WHEN a.state IN ('sending', 'unknown')
+                      THEN coalesce(a.answered_at, now()) ELSE a.answered_at END,
+        originator_conversation_id = coalesce(a.originator_conversation_id, heard.originator),
+        conversation_id = coalesce(a.conversation_id, heard.conversation)
+    FROM unnest(%(ids)s::uuid[], %(originators)s::text[], %(conversations)s::text[])
+         AS heard (id, originator, conversation)
+    WHERE a.id = heard.id
+      AND (a.state IN ('sending', 'unknown')
+           OR (a.originator_conversation_id IS NULL AND heard.originator IS NOT NULL)
+           OR (a.conversation_id IS NULL AND heard.conversation IS NOT NULL))
 """

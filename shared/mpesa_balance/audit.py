@@ -47,6 +47,9 @@ class Action(StrEnum):
     ALERT_CHANNEL_REMOVED = "alert_channel_removed"
     CALLBACK_REPLAYED = "callback_replayed"
     TASK_DROPPED = "task_dropped"  #: taken out of quarantine, and shown
+    PRUNED = "pruned"  #: what ended long ago was archived and removed
+    ARCHIVE_SHOWN = "archive_shown"  #: the command line gave amounts and payloads out
+    ARCHIVE_RESEALED = "archive_resealed"
     KEY_ROTATION_BEGUN = "key_rotation_begun"
     KEY_ROTATION_ENDED = "key_rotation_ended"
     KEY_DROP_ALLOWED = "key_drop_allowed"  #: nothing is sealed with it; settings are changed by hand

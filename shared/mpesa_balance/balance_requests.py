@@ -61,10 +61,13 @@ def record(
     answer: Answer,
     deadline_seconds: int,
     trace_parent: str | None = None,
+    *,
+    rings: bool = True,
 ) -> bool:
     """Record a request with its answer, and open the query where it is a new one.
 
-    trace_parent: the W3C traceparent of its caller.
+    trace_parent: the W3C traceparent of its caller. rings: whether the caller rings for the query; what
+    nobody rings for, `line` rings for in its turn.
     False where this request is known already and nothing was written.
     """
     row = {
@@ -79,6 +82,7 @@ def record(
         "remarks": ask.remarks,
         "forced": ask.force,
         "deadline": deadline_seconds,
+        "rings": rings,
         "trace_parent": trace_parent,
         **_reply(ask),
     }
@@ -159,9 +163,10 @@ _RECORD: Final = """
         WHERE balance_requests.refusal IS NOT NULL
         RETURNING query_id
     ), query AS (
-        INSERT INTO balance_queries (id, shortcode, remarks, forced, deadline_at)
+        INSERT INTO balance_queries (id, shortcode, remarks, forced, deadline_at, rung_at)
         SELECT query_id, %(shortcode)s, %(remarks)s, %(forced)s,
-               now() + make_interval(secs => %(deadline)s)
+               now() + make_interval(secs => %(deadline)s),
+               CASE WHEN %(rings)s THEN now() ELSE '-infinity' END
         FROM request WHERE %(opens)s
         RETURNING id
     ), event AS (

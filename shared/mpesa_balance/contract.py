@@ -31,6 +31,7 @@ RUN_SCHEDULES: Final = "mpesa_balance.run_schedules"
 SWEEP: Final = "mpesa_balance.sweep"
 QUARANTINE: Final = "mpesa_balance.quarantine"
 DELIVER_ALERTS: Final = "mpesa_balance.deliver_alerts"
+PRUNE: Final = "mpesa_balance.prune"
 CANARY: Final = "mpesa_balance.canary"
 
 REQUESTS_QUEUE: Final = "mpesa-requests"
@@ -54,6 +55,7 @@ QUEUES: Final[Mapping[str, str]] = {
     RUN_SCHEDULES: MAINTENANCE_QUEUE,
     SWEEP: MAINTENANCE_QUEUE,
     QUARANTINE: MAINTENANCE_QUEUE,
+    PRUNE: MAINTENANCE_QUEUE,
     # Where others are waited for, and where the network outside is reached.
     DELIVER_ALERTS: SUBMISSIONS_QUEUE,
 }

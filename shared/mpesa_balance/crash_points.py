@@ -31,6 +31,8 @@ class CrashPoint(StrEnum):
     CALLBACKS_NOT_COMMITTED = "callbacks-not-committed"
     RECEIPT_NOT_SENT = "receipt-not-sent"
     JUDGEMENT_NOT_BEGUN = "judgement-not-begun"
+    COMPLETIONS_NOT_COMMITTED = "completions-not-committed"
+    COMPLETIONS_NOT_TOLD = "completions-not-told"
     JUDGEMENT_NOT_COMMITTED = "judgement-not-committed"
     JUDGEMENT_NOT_TOLD = "judgement-not-told"
     REPLIES_NOT_COMMITTED = "replies-not-committed"

@@ -1,7 +1,9 @@
 """Postgres: one pool a process, opened after the fork, and one way to run a transaction."""
 
 import os
+import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,6 +24,8 @@ class Connection(psycopg.Connection[DictRow]):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.happened: list[Happening] = []
+        #: When it was given back, by the monotonic clock.
+        self.rested_at = float("-inf")
 
 
 _SESSION: Final = " ".join(
@@ -47,6 +51,10 @@ _CONNECT: Final[dict[str, Any]] = {
     "row_factory": dict_row,
 }
 
+
+#: For so long after its last use a connection that says nothing is taken to be there, in seconds: asking
+#: costs as much as a statement.
+_TRUSTED_FOR: Final = 1.0
 
 #: Whatever Postgres may say of a statement.
 DATABASE_FAULTS: Final = psycopg.Error
@@ -91,6 +99,7 @@ class Database:
             with self._opened().connection() as connection:
                 connection.happened = happened
                 yield connection
+                connection.rested_at = time.monotonic()
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise SchemaOutdated("The database is not migrated: run `mpesa-balance migrate`") from error
         except _PASSING as error:
@@ -123,8 +132,8 @@ class Database:
             kwargs=_CONNECT | {"application_name": self._application},
             min_size=1,
             max_size=self._settings.pool_size,
-            # A connection that the server dropped is replaced before it is handed out.
-            check=ConnectionPool.check_connection,
+            # A connection that the server dropped meanwhile is replaced before it is handed out.
+            check=_check,
             # Rebalances after a failover, and bounds what a session can accumulate.
             max_lifetime=1800,
             max_idle=300,
@@ -133,6 +142,14 @@ class Database:
             reconnect_timeout=30,
             open=True,
         )
+
+
+def _check(connection: Connection) -> None:
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    # A server says nothing unasked, save that it hangs up.
+    if waiting.poll(0) or time.monotonic() - connection.rested_at > _TRUSTED_FOR:
+        ConnectionPool.check_connection(connection)
 
 
 def connect(database_url: str, application: str) -> Connection:

@@ -22,6 +22,7 @@ from mpesa_balance.settings import (
     CallbackSettings,
     DatabaseSettings,
     MetricsSettings,
+    RetentionSettings,
     WebhookSettings,
     WorkerSettings,
 )
@@ -91,6 +92,13 @@ class Reader:
             port=self._whole("METRICS_PORT", 0, at_least=0, at_most=65_535),
         )
 
+    def retention(self) -> RetentionSettings:
+        """RETENTION_DAYS, ARCHIVE_DIR."""
+        days = self._whole("RETENTION_DAYS", 0, at_least=0, at_most=36_500)
+        check = setting_checks.archive_directory if days else str
+        directory = self._value("ARCHIVE_DIR", check, "")
+        return RetentionSettings(days=days, directory=Path(directory or ""))
+
     def webhooks(self) -> WebhookSettings:
         """Everything that the webhook tier reads."""
         return WebhookSettings(
@@ -124,6 +132,7 @@ class Reader:
             schedule_interval=self._whole("SCHEDULE_INTERVAL_SECONDS", 2, at_least=1),
             schedule_speed=self._whole("SCHEDULE_SPEED", 1, at_least=1, at_most=3600),
             canary_interval=self._whole("CANARY_INTERVAL_SECONDS", 30, at_least=1),
+            retention=self.retention(),
             health_directory=self.health_directory(),
             log_level=self.log_level(),
             metrics=self.metrics(),
@@ -153,7 +162,7 @@ class Reader:
     def _value(self, name: str, check: Callable[[str], T], default: str | None = None) -> T:
         self.read[name] = default
         try:
-            return check(self._env.str(name, default) if default else self._env.str(name))
+            return check(self._env.str(name) if default is None else self._env.str(name, default))
         except EnvError:
             self._wrong[name] = f"is not set (neither {name} nor {name}_FILE)"
         except ValueError as error:

@@ -6,7 +6,8 @@ MpesaBalanceError
 ├── Unavailable              ours, and it passes: try again until it is recorded
 │   ├── BrokerUnavailable        Redis
 │   ├── DatabaseUnavailable      Postgres
-│   └── SpoolUnavailable         the disk of the webhook tier
+│   ├── SpoolUnavailable         the disk of the webhook tier
+│   └── ArchiveUnavailable       the disk of the archives: nothing is removed
 ├── RequestRefused           what a caller asked cannot be done: say everything that is wrong with it
 │   └── NotFound                 the thing that was named is not there
 ├── NoBalance                a request ended without a balance: its text says why and what to do
@@ -55,6 +56,10 @@ class DatabaseUnavailable(Unavailable):
 
 class SpoolUnavailable(Unavailable):
     """The webhook tier's disk does not keep what it is given."""
+
+
+class ArchiveUnavailable(Unavailable):
+    """The disk of the archives does not keep what it is given, or somebody else writes there."""
 
 
 class RequestRefused(MpesaBalanceError):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from mpesa_balance.states import QueryState
+from mpesa_balance.states import OPEN, QueryState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,11 @@ class QueryMoved:
     seconds: float
     late: bool
     code: str | None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether whoever asked has an answer now, if only a guessed one."""
+        return self.to not in OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

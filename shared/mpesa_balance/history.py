@@ -8,10 +8,10 @@ from uuid import UUID
 from mpesa_balance.answers import AnsweredBy, BalanceAnswer
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import NotFound
-from mpesa_balance.inbox import open_balance
 from mpesa_balance.result_codes import Code, Where, row_for
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.states import QueryState
+from mpesa_balance.stored_balances import open_balance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

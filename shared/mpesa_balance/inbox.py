@@ -1,19 +1,16 @@
 """Callbacks in Postgres: each kept once by its bytes, with what became of it."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
 from mpesa_balance import outbox
-from mpesa_balance.balances import Account, Balance
 from mpesa_balance.database import Connection
 from mpesa_balance.deliveries import Delivery, delivery_place
 from mpesa_balance.errors import NotFound
 from mpesa_balance.happenings import CallbackSettled
-from mpesa_balance.sealing import Sealer
 
 #: A judgement takes milliseconds; one that is this old has lost its worker. In seconds.
 JUDGEMENT_LEASE: Final = 10
@@ -63,12 +60,19 @@ def record(connection: Connection, deliveries: Iterable[Delivery]) -> list[int]:
     Gives the numbers of those that are new, in the order in which they came.
     The judgement of a new one is taken to begin with the end of this transaction.
     """
+    came: dict[tuple[UUID, str, bytes], list[Delivery]] = {}
+    for delivery in deliveries:
+        came.setdefault((delivery.attempt_id, delivery.kind, delivery.digest), []).append(delivery)
     # In one order everywhere: two batches that share callbacks must not wait for each other.
-    ordered = sorted(deliveries, key=lambda one: (one.attempt_id, one.kind, one.digest))
-    with connection.cursor() as cursor:
-        cursor.executemany(_RECORD, [asdict(delivery) for delivery in ordered], returning=True)
-        rows = [row for result in cursor.results() for row in result]
-    new = [row for row in rows if row["is_new"]]
+    keys = sorted(came)
+    firsts = [came[key][0] for key in keys]
+    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in firsts] for name in _DELIVERY}
+    columns["flagged"] = [any(one.flagged for one in came[key]) for key in keys]
+    columns["deliveries"] = [len(came[key]) for key in keys]
+    rows = connection.execute(_RECORD, columns).fetchall()
+    new = [
+        row for row in rows if row["deliveries"] == len(came[row["attempt_id"], row["kind"], row["digest"]])
+    ]
     return [row["id"] for row in sorted(new, key=lambda row: row["received_at"])]
 
 
@@ -80,14 +84,14 @@ def take_up(connection: Connection, callback_id: int) -> bool:
     row = connection.execute(_TAKE_UP, {"id": callback_id, "lease": JUDGEMENT_LEASE}).fetchone()
     if row is None or row["judgings"] <= MOST_JUDGINGS:
         return row is not None
-    settle(connection, callback_id, Disposition.UNREADABLE, _POISONOUS)
+    settle(connection, [callback_id], Disposition.UNREADABLE, _POISONOUS)
     outbox.add(connection, outbox.CALLBACK_UNREADABLE, _POISONOUS, callback_id=callback_id)
     return False
 
 
-def put_back(connection: Connection, callback_id: int) -> None:
-    """Count a judgement that was begun and could not be made for none."""
-    connection.execute(_PUT_BACK, {"id": callback_id})
+def put_back(connection: Connection, callback_ids: Sequence[int]) -> None:
+    """Count judgements that were begun and could not be made for none."""
+    connection.execute(_PUT_BACK, {"ids": list(callback_ids)})
 
 
 def ring_unfinished(connection: Connection, limit: int = 100) -> list[int]:
@@ -107,16 +111,26 @@ def find(connection: Connection, callback_id: int) -> Kept:
     return _kept(row)
 
 
+def find_waiting(connection: Connection, callback_ids: Sequence[int]) -> list[Kept]:
+    """Those of these callbacks of which nothing has become yet, locked, in the order of their arrival."""
+    rows = connection.execute(_FIND_WAITING, {"ids": list(callback_ids)}).fetchall()
+    places = {callback_id: place for place, callback_id in enumerate(callback_ids)}
+    return sorted(map(_kept, rows), key=lambda one: places[one.id])
+
+
 def unknown(callback_id: int) -> NotFound:
     """What is said of a number that no callback has."""
     return NotFound(f"no callback has the number {callback_id}: see `mpesa-balance callbacks list`")
 
 
 def settle(
-    connection: Connection, callback_id: int, disposition: Disposition, reason: str | None = None
+    connection: Connection,
+    callback_ids: Sequence[int],
+    disposition: Disposition,
+    reason: str | None = None,
 ) -> None:
-    """Say what became of a delivery."""
-    row = {"id": callback_id, "disposition": disposition, "reason": reason}
+    """Say what became of deliveries."""
+    row = {"ids": list(callback_ids), "disposition": disposition, "reason": reason}
     for settled in connection.execute(_SETTLE, row):
         connection.happened.append(CallbackSettled(disposition=disposition, **settled))
 
@@ -127,51 +141,25 @@ def applied_callback(connection: Connection, attempt_id: UUID) -> Kept | None:
     return _kept(row) if row else None
 
 
-def store_balance(
-    connection: Connection,
-    sealer: Sealer,
-    query_id: UUID,
-    callback_id: int,
-    balance: Balance,
-    raw: str | None,
-) -> None:
-    """Store the accounts of a query that was just completed, sealed: a document of decimal strings."""
-    accounts = [account.document() for account in balance.accounts]
-    document = json.dumps({"accounts": accounts, "raw": raw})
-    row = {
-        "query_id": query_id,
-        "callback_id": callback_id,
-        "document": sealer.seal_text(document, balance_place(query_id)),
-        "warnings": list(balance.warnings),
-    }
-    connection.execute(_STORE_BALANCE, row)
-
-
-def open_balance(sealer: Sealer, query_id: UUID, sealed: bytes) -> list[Account]:
-    """The accounts in a stored document."""
-    document: Mapping[str, Any] = json.loads(sealer.open_text(sealed, balance_place(query_id)))
-    return [Account.from_document(account) for account in document["accounts"]]
-
-
 def _kept(row: dict[str, Any]) -> Kept:
     settled = row["disposition"]
     return Kept(**(row | {"disposition": Disposition(settled) if settled else None}))
 
 
-def balance_place(query_id: UUID) -> str:
-    """What the document of a query's balance is sealed for."""
-    return f"balances/{query_id}"
+_DELIVERY: Final = tuple(one.name for one in fields(Delivery))
 
-
-#: The second delivery waits here for the transaction of the first.
+#: The second delivery waits here for the transaction of the first. Bytes go as bytes, not as text.
 _RECORD: Final = """
-    INSERT INTO callbacks (attempt_id, kind, digest, payload, address, received_at, flagged,
+    INSERT INTO callbacks (attempt_id, kind, digest, payload, address, received_at, flagged, deliveries,
                            judgings, judging_at)
-    VALUES (%(attempt_id)s, %(kind)s, %(digest)s, %(payload)s, %(address)s, %(received_at)s, %(flagged)s,
-            1, clock_timestamp())
+    SELECT *, 1, clock_timestamp() FROM unnest(
+        %(attempt_id)s::uuid[], %(kind)s::text[], %(digest)b::bytea[], %(payload)b::bytea[],
+        %(address)s::text[], %(received_at)s::timestamptz[], %(flagged)s::boolean[], %(deliveries)s::int[]
+    )
     ON CONFLICT (attempt_id, kind, digest) DO UPDATE SET
-        deliveries = callbacks.deliveries + 1, flagged = callbacks.flagged OR excluded.flagged
-    RETURNING id, received_at, deliveries = 1 AS is_new
+        deliveries = callbacks.deliveries + excluded.deliveries,
+        flagged = callbacks.flagged OR excluded.flagged
+    RETURNING id, attempt_id, kind, digest, deliveries, received_at
 """
 
 #: Whoever comes second sees the new lease and leaves it alone.
@@ -184,7 +172,7 @@ _TAKE_UP: Final = """
 
 _PUT_BACK: Final = """
     UPDATE callbacks SET judgings = judgings - 1
-    WHERE id = %(id)s AND disposition IS NULL AND judgings > 0
+    WHERE id = ANY(%(ids)s) AND disposition IS NULL AND judgings > 0
 """
 
 _RING_UNFINISHED: Final = """
@@ -199,7 +187,7 @@ _RING_UNFINISHED: Final = """
 
 #: A callback that came before its acknowledgement is what answered its attempt.
 _SETTLE: Final = """
-    UPDATE callbacks c SET disposition = %(disposition)s, reason = %(reason)s WHERE id = %(id)s
+    UPDATE callbacks c SET disposition = %(disposition)s, reason = %(reason)s WHERE id = ANY(%(ids)s)
     RETURNING kind, extract(epoch FROM clock_timestamp() - received_at)::float AS judged_after,
               (SELECT extract(epoch FROM c.received_at - a.answered_at)::float FROM submission_attempts a
                WHERE a.id = c.attempt_id AND a.answered_at <= c.received_at) AS arrived_after
@@ -209,13 +197,13 @@ _FIND: Final = """
     SELECT id, attempt_id, kind, digest, payload, disposition FROM callbacks WHERE id = %(id)s FOR UPDATE
 """
 
+#: In one order everywhere, and before their queries: see the locks in `attempts`.
+_FIND_WAITING: Final = """
+    SELECT id, attempt_id, kind, digest, payload, disposition FROM callbacks
+    WHERE id = ANY(%(ids)s) AND disposition IS NULL ORDER BY id FOR UPDATE
+"""
+
 _APPLIED: Final = """
     SELECT id, attempt_id, kind, digest, payload, disposition FROM callbacks
     WHERE attempt_id = %(attempt_id)s AND kind = 'result' AND disposition = 'applied'
-"""
-
-_STORE_BALANCE: Final = """
-    INSERT INTO balances (query_id, shortcode, callback_id, document, warnings, as_of)
-    SELECT id, shortcode, %(callback_id)s, %(document)s, %(warnings)s, coalesce(completed_at, created_at)
-    FROM balance_queries WHERE id = %(query_id)s
 """

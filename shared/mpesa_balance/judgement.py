@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from mpesa_balance import attempts, breaker, inbox, outbox, queries
-from mpesa_balance.attempts import Submitted
+from mpesa_balance import attempts, breaker, inbox, outbox, queries, stored_balances
+from mpesa_balance.attempts import Heard, Submitted
 from mpesa_balance.callback_urls import TIMEOUT
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import CallbackUnreadable, SealBroken
@@ -16,6 +16,7 @@ from mpesa_balance.results import Result, read_result
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer
 from mpesa_balance.states import Moved
+from mpesa_balance.stored_balances import Brought
 
 
 class Verdict(NamedTuple):
@@ -42,7 +43,7 @@ def judge(
     machine refuses what may not follow. Somebody is told where the disposition is a new one.
     """
     verdict = _verdict(connection, sealer, kept, schedule, replayed_by)
-    inbox.settle(connection, kept.id, verdict.disposition, verdict.reason)
+    inbox.settle(connection, [kept.id], verdict.disposition, verdict.reason)
     topic = _TOPICS.get(verdict.disposition)
     if topic and verdict.disposition is not kept.disposition:
         outbox.add(connection, topic, verdict.reason or topic, verdict.query_id, kept.id)
@@ -52,10 +53,10 @@ def judge(
 def _verdict(
     connection: Connection, sealer: Sealer, kept: Kept, schedule: RetrySchedule, replayed_by: str
 ) -> Verdict:
-    submitted = attempts.find(connection, kept.attempt_id)
+    submitted = attempts.find(connection, [kept.attempt_id]).get(kept.attempt_id)
     if submitted is None:
         return Verdict(Disposition.UNMATCHED, "the attempt that it answers is not in this database")
-    attempts.answered_by_callback(connection, kept.attempt_id)
+    attempts.heard_of(connection, [Heard(kept.attempt_id)])
     judgement = _Judgement(connection, sealer, kept, submitted, schedule, replayed_by)
     try:
         # The seal proves that it came through our door, whatever its bytes say.
@@ -64,6 +65,19 @@ def _verdict(
     except (CallbackUnreadable, SealBroken) as error:
         found = Verdict(Disposition.UNREADABLE, str(error))
     return found._replace(query_id=submitted.query_id)
+
+
+def ending_by(cause: str, kept: Kept, result: Result | None = None) -> Ending:
+    """The ending that a callback brings."""
+    return Ending(
+        cause=cause,
+        attempt_id=kept.attempt_id,
+        callback_id=kept.id,
+        result_code=result.code if result else None,
+        result_description=result.description if result else None,
+        transaction_id=result.transaction_id if result else None,
+        completed_at=result.completed_at if result else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +100,21 @@ class _Judgement:
 
     def result(self, payload: bytes) -> Verdict:
         result = read_result(payload)
-        known = self.submitted.originator_conversation_id, self.submitted.conversation_id
-        if result.has_ids_other_than(*known):
+        if result.has_ids_other_than(*self.submitted.ids):
             return Verdict(Disposition.UNMATCHED, "its conversation ids are not those of its attempt")
-        attempts.fill_in_ids(
-            self.connection,
-            self.kept.attempt_id,
-            result.originator_conversation_id,
-            result.conversation_id,
-        )
+        ids = result.originator_conversation_id, result.conversation_id
+        attempts.heard_of(self.connection, [Heard(self.kept.attempt_id, *ids)])
         if not result.is_final:
             return Verdict(Disposition.NOTED, "more messages will follow")
         moved = self._complete(result) if result.is_success else self._fail(result)
         return Verdict(Disposition.APPLIED) if moved is Moved.NOW else self._compare(result, moved)
 
     def _complete(self, result: Result) -> Moved:
-        balance = result.balance()
-        query_id, ending = self.submitted.query_id, self._ending("result", result)
-        moved = queries.complete(self.connection, query_id, ending)
+        query_id = self.submitted.query_id
+        brought = Brought(query_id, self.kept.id, result.balance(), result.raw_balance)
+        moved = queries.complete(self.connection, query_id, self._ending("result", result))
         if moved is Moved.NOW:
-            inbox.store_balance(
-                self.connection, self.sealer, query_id, self.kept.id, balance, result.raw_balance
-            )
+            stored_balances.store(self.connection, self.sealer, [brought])
         return moved
 
     def _fail(self, result: Result) -> Moved:
@@ -137,12 +144,5 @@ class _Judgement:
         return Verdict(Disposition.CONFLICT, f"the query had ended otherwise before this {result.code}")
 
     def _ending(self, cause: str, result: Result | None = None) -> Ending:
-        return Ending(
-            cause=f"{cause}, replayed by {self.replayed_by}" if self.replayed_by else cause,
-            attempt_id=self.kept.attempt_id,
-            callback_id=self.kept.id,
-            result_code=result.code if result else None,
-            result_description=result.description if result else None,
-            transaction_id=result.transaction_id if result else None,
-            completed_at=result.completed_at if result else None,
-        )
+        told = f"{cause}, replayed by {self.replayed_by}" if self.replayed_by else cause
+        return ending_by(told, self.kept, result)

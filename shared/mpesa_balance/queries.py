@@ -1,7 +1,7 @@
 """Balance queries in Postgres: one verb a move. Guard and write are one statement."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -44,6 +44,13 @@ def complete(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
     moved = _move(connection, query_id, QueryState.COMPLETED, ending)
     if moved is Moved.NOW:
         replies.add_for_queries(connection, [query_id])
+    return moved
+
+
+def complete_all(connection: Connection, endings: Mapping[UUID, Ending]) -> set[UUID]:
+    """The same for many queries at once, which the caller has locked; gives those that moved."""
+    moved = _move_all(connection, QueryState.COMPLETED, endings)
+    replies.add_for_queries(connection, list(moved))
     return moved
 
 
@@ -106,22 +113,18 @@ def time_out_overdue(connection: Connection, limit: int = 500) -> list[UUID]:
 
 
 def _move(connection: Connection, query_id: UUID, to: QueryState, ending: Ending) -> Moved:
-    row = {
-        "id": query_id,
-        "cause": ending.cause,
-        "attempt_id": ending.attempt_id,
-        "callback_id": ending.callback_id,
-        "result_code": ending.result_code,
-        "result_description": ending.result_description,
-        "transaction_id": ending.transaction_id,
-        "completed_at": ending.completed_at,
-    }
-    moved = connection.execute(_MOVE[to], row).fetchone()
-    if moved is not None:
-        _happened(connection, moved, to, ending.result_code)
+    if _move_all(connection, to, {query_id: ending}):
         return Moved.NOW
     stands = connection.execute(_STATE, {"id": query_id}).fetchone()
     return Moved.BEFORE if stands and stands["state"] == to else Moved.NOT
+
+
+def _move_all(connection: Connection, to: QueryState, endings: Mapping[UUID, Ending]) -> set[UUID]:
+    columns = {name: [getattr(one, name) for one in endings.values()] for name in _ENDING}
+    found = connection.execute(_MOVE[to], {"id": list(endings), **columns}).fetchall()
+    for moved in found:
+        _happened(connection, moved, to, endings[moved["query_id"]].result_code)
+    return {moved["query_id"] for moved in found}
 
 
 def _happened(
@@ -156,23 +159,31 @@ _TOLD: Final = sql.SQL("""
     ) before ON true
 """)
 
+_ENDING: Final = tuple(one.name for one in fields(Ending))
+
 #: The move to each state: it is made, and written into the history, from its origins only.
 _MOVE: Final = {
     to: sql.SQL("""
     WITH moved AS (
-        UPDATE balance_queries SET
+        UPDATE balance_queries q SET
             state = {to},
-            late = (state = 'timed_out'),
+            late = (q.state = 'timed_out'),
             ended_at = CASE WHEN {to} = 'acknowledged' THEN NULL ELSE now() END,
-            result_code = %(result_code)s,
-            result_description = %(result_description)s,
-            transaction_id = %(transaction_id)s,
-            completed_at = %(completed_at)s
-        WHERE id = %(id)s AND state IN ({origins})
-        RETURNING id, late
+            result_code = ending.result_code,
+            result_description = ending.result_description,
+            transaction_id = ending.transaction_id,
+            completed_at = ending.completed_at
+        FROM unnest(
+            %(id)s::uuid[], %(cause)s::text[], %(attempt_id)s::uuid[], %(callback_id)s::bigint[],
+            %(result_code)s::text[], %(result_description)s::text[], %(transaction_id)s::text[],
+            %(completed_at)s::timestamptz[]
+        ) AS ending (id, cause, attempt_id, callback_id, result_code, result_description, transaction_id,
+                     completed_at)
+        WHERE q.id = ending.id AND q.state IN ({origins})
+        RETURNING q.id, q.late, ending.cause, ending.attempt_id, ending.callback_id
     ), written AS (
         INSERT INTO query_events (query_id, state, cause, attempt_id, callback_id)
-        SELECT id, {to}, %(cause)s, %(attempt_id)s, %(callback_id)s FROM moved
+        SELECT id, {to}, cause, attempt_id, callback_id FROM moved
         RETURNING query_id, happened_at
     )
     {told}

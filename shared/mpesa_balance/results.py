@@ -131,7 +131,9 @@ def read_json(payload: bytes) -> Any:
         raise CallbackUnreadable("the body is nested too deeply") from None
     except ValueError as error:
         raise CallbackUnreadable(f"the body is not JSON: {_where(error)}") from None
-    _refuse_depth(document, _MAXIMUM_DEPTH)
+    # What has fewer brackets in all cannot be nested more deeply.
+    if payload.count(b"{") + payload.count(b"[") >= _MAXIMUM_DEPTH:
+        _refuse_depth(document, _MAXIMUM_DEPTH)
     return document
 
 
@@ -223,8 +225,9 @@ def _instant(value: Any) -> datetime | None:
     text = _whole(value)
     if len(text) != 14 or not (text.isascii() and text.isdigit()):
         return None
+    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
     try:
-        local = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=EAST_AFRICA)
+        local = datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=EAST_AFRICA)
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -12,10 +12,10 @@ from mpesa_balance import (
     alert_channels,
     alerts,
     apps,
-    inbox,
     quarantine,
     sealed_messages,
     shortcodes,
+    stored_balances,
 )
 from mpesa_balance.database import Connection, Database
 from mpesa_balance.deliveries import delivery_place
@@ -58,7 +58,9 @@ SEALED: Final = (
     SealedColumn(
         table="callbacks", column="payload", keys=("attempt_id", "kind", "digest"), place=delivery_place
     ),
-    SealedColumn(table="balances", column="document", keys=("query_id",), place=inbox.balance_place),
+    SealedColumn(
+        table="balances", column="document", keys=("query_id",), place=stored_balances.balance_place
+    ),
     SealedColumn(
         table="quarantined_tasks",
         column="message",

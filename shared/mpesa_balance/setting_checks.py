@@ -34,6 +34,16 @@ def directory(text: str) -> Path:
     return Path(text)
 
 
+def archive_directory(text: str) -> str:
+    """Where archives go, where there are to be any."""
+    if not Path(text).is_absolute():
+        raise ValueError(
+            "must be the absolute path of a directory where RETENTION_DAYS is not 0: what ended longer ago "
+            "is archived there before it is removed"
+        )
+    return text
+
+
 def signer(text: str) -> CallbackSigner:
     """The keys of callback addresses."""
     return CallbackSigner(tuple(parse_key(key.strip()) for key in text.split(",")))

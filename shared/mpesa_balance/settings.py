@@ -6,7 +6,7 @@ from typing import Final
 
 from mpesa_balance.addresses import AddressPolicy
 from mpesa_balance.callback_urls import CallbackSigner
-from mpesa_balance.contract import DELIVER_ALERTS, REFRESH_TOKENS, RUN_SCHEDULES, SWEEP
+from mpesa_balance.contract import DELIVER_ALERTS, PRUNE, REFRESH_TOKENS, RUN_SCHEDULES, SWEEP
 from mpesa_balance.retries import RetrySchedule
 from mpesa_balance.sealing import Sealer
 
@@ -47,6 +47,14 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long what has ended is kept, and where it is archived before it is removed. 0: for ever."""
+
+    days: int = 0
+    directory: Path = Path()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     """Everything that the webhook tier reads. It knows no database."""
 
@@ -79,6 +87,7 @@ class WorkerSettings:
     schedule_interval: int
     schedule_speed: int
     canary_interval: int
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     health_directory: Path = Path(HEALTH_DIRECTORY)
     log_level: str
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
@@ -92,4 +101,5 @@ class WorkerSettings:
             RUN_SCHEDULES: self.schedule_interval,
             REFRESH_TOKENS: 60,
             DELIVER_ALERTS: 5,
+            PRUNE: 3600,
         }

@@ -8,6 +8,8 @@ _AMOUNT = re.compile(r"(?<![\d.,])\d[\d,]*\.\d{2}(?![\d.])", re.ASCII)
 
 def printable(text: str) -> str:
     """The text without what JSON allows and no column, log or terminal should get."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 

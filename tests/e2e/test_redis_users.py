@@ -112,14 +112,17 @@ def test_flower_sees_workers_tasks_and_queues(
             return None
         return answer.json() if answer.ok else None
 
+    def succeeded() -> bool:
+        return any(task["state"] == "SUCCESS" for task in seen("/api/tasks").values())
+
     with working(given, tmp_path) as worker:
         flower = subprocess.Popen(
             (*command, "--address=127.0.0.1", f"--port={port}"), env=environment, cwd=CHECKOUT
         )
         try:
             eventually(lambda: seen("/api/workers?refresh=1"), seconds=30)
-            asked = ask(worker)
-            eventually(lambda: seen("/api/tasks").get(asked, {}).get("state") == "SUCCESS", seconds=30)
+            # It turns the workers' events on a moment after it has begun.
+            eventually(lambda: ask(worker) and succeeded(), seconds=30, every=0.5)
             queues = {one["name"]: one["messages"] for one in seen("/api/queues/length")["active_queues"]}
             assert queues[contract.REQUESTS_QUEUE] == 0
         finally:

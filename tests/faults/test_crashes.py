@@ -1,5 +1,7 @@
 """Processes end at every place that is named for it, once and twice in a row (F1)."""
 
+from uuid import uuid4
+
 import pytest
 
 from mpesa_balance.crash_points import CrashPoint
@@ -24,7 +26,7 @@ def crash(arena: Arena, points: list[CrashPoint], times: int, rate: float) -> No
     for _ in range(12):
         arena.callers.ask()
     with asking(arena.callers, rate):
-        eventually(lambda: forget_tokens(arena) or not arena.armed(), seconds=120)
+        eventually(lambda: bring_about(arena) or not arena.armed(), seconds=120, every=0.25)
     arena.execute("DELETE FROM schedules")
     eventually(arena.is_live, seconds=20)
     arena.end_unanswered()
@@ -39,10 +41,15 @@ def set_rate(arena: Arena, rate: float) -> None:
 _SCHEDULE = "INSERT INTO schedules (shortcode, every_seconds) VALUES ('600000', 10)"
 
 
-def forget_tokens(arena: Arena) -> None:
-    if "token-not-stored" in str(arena.armed()):
+def bring_about(arena: Arena) -> None:
+    """What the traffic does not do by itself, where a point waits for it."""
+    waiting = str(arena.armed())
+    if "token-not-stored" in waiting:
         for name in arena.redis.client.scan_iter("mpesa-balance:token:*"):
             arena.redis.client.delete(name)
+    if "judgement-not" in waiting:
+        # What answers nothing that is known here is judged by itself.
+        arena.storm.post([uuid4()], rate=1)
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])

@@ -10,7 +10,7 @@ from structlog.contextvars import get_contextvars
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.settings import WebhookSettings
 from tests.conftest import open_query
-from tests.integration.answers import begin, record, success
+from tests.integration.answers import begin, failure, record, success
 from tests.logged import events
 from webhooks.app import create_app
 from worker.house import House
@@ -43,12 +43,20 @@ def test_a_callback_names_its_query_its_attempt_and_itself(
     house: House, query_id: UUID, caplog: pytest.LogCaptureFixture
 ) -> None:
     attempt_id = begin(house, query_id)
-    record(house, attempt_id, success())
+    record(house, attempt_id, failure())
     record(house, uuid4(), success())
     settled, unmatched = events(caplog, "callback_settled")
     assert (settled["query_id"], settled["attempt_id"]) == (query_id, attempt_id)
     assert unmatched["query_id"] is None
     assert settled["callback_id"] != unmatched["callback_id"]
+
+
+def test_callbacks_that_complete_queries_together_name_them_in_one_line(
+    house: House, query_id: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(house, begin(house, query_id), success())
+    (settled,) = events(caplog, "callbacks_settled")
+    assert (settled["query_ids"], settled["disposition"]) == ([query_id], "applied")
 
 
 def test_a_request_names_itself_and_the_query_that_answers_it(

@@ -1,5 +1,6 @@
 """Migrations: once each, from anywhere, at the same time, and after a migrator was killed."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -52,6 +53,24 @@ def test_every_instant_in_the_schema_has_a_time_zone(database_url: str) -> None:
             "AND table_name NOT LIKE '%yoyo%' AND data_type = 'timestamp without time zone'"
         ).fetchall()
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("submission_attempts", name) for name in ("state", "answered_at", "code", "conversation_id")),
+        ("balance_queries", "rung_at"),
+        *(("callbacks", name) for name in ("deliveries", "judgings", "rung_at")),
+        ("daraja_apps", "next_slot_at"),
+    ],
+)
+def test_what_is_written_again_and_again_is_in_no_index(database_url: str, table: str, column: str) -> None:
+    """An update of such columns alone enters no index, as long as the page of its row has room."""
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "SELECT indexdef FROM pg_indexes WHERE tablename = %s", (table,)
+        ).fetchall()
+    assert not [index for (index,) in found if re.search(rf"\b{column}\b", index)]
 
 
 def test_a_database_that_was_not_migrated_says_so(empty_database_url: str, sealer: Sealer) -> None:

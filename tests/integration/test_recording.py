@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 
-from mpesa_balance import inbox, judgement
+from mpesa_balance import completions, inbox, judgement
 from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import DatabaseUnavailable
 from tests.conftest import Bell, open_query
@@ -71,10 +71,10 @@ def test_the_receipt_does_not_wait_for_a_judgement(
 ) -> None:
     """Poison that held it up would come again with each round of the spool."""
 
-    def deadly(*_: Any) -> judgement.Verdict:
+    def deadly(*_: Any) -> dict[int, UUID]:
         raise Died
 
-    monkeypatch.setattr(judgement, "judge", deadly)
+    monkeypatch.setattr(completions, "complete", deadly)
     with pytest.raises(Died):
         callbacks.record(house, [numbered(house, attempt_id, 7)], SPOOL)
     assert store.lrange(f"mpesa-receipts:{SPOOL}", 0, -1) == [b"7"]
@@ -241,11 +241,15 @@ def test_poison_is_quarantined_after_three_judgements_and_holds_up_no_other(
     poison, good = begin(house, query_id), begin(house, open_query(house.database))
     real = judgement.judge
 
+    def deadly_batch(*_: Any) -> dict[int, UUID]:
+        raise Died
+
     def deadly(connection: Any, sealer: Any, kept: inbox.Kept, *rest: Any) -> judgement.Verdict:
         if kept.attempt_id == poison:
             raise Died
         return real(connection, sealer, kept, *rest)
 
+    monkeypatch.setattr(completions, "complete", deadly_batch)
     monkeypatch.setattr(judgement, "judge", deadly)
     with pytest.raises(Died):
         callbacks.record(house, [delivery(house, one, success()) for one in (poison, good)])

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from mpesa_balance import schedules
+from mpesa_balance import line, schedules, shortcodes
 from mpesa_balance.errors import NotFound
 from mpesa_balance.schedules import Schedule
 from mpesa_balance.timetables import Timetable
-from tests.conftest import SHORTCODE, Bell
-from tests.integration.answers import row, rows
+from tests.conftest import SHORTCODE, Bell, entry_of
+from tests.integration.answers import first_in_line, row, rows
 from tests.integration.at_once import at_once
 from worker.house import House
 from worker.scheduling import open_due
@@ -33,6 +33,15 @@ def look(house: House) -> Schedule:
 def make_due(house: House, ago: str = "1 s") -> None:
     open_due(house)
     rows(house, f"UPDATE schedules SET next_due_at = now() - interval '{ago}' RETURNING id")
+
+
+def many(house: House, number: int) -> None:
+    """So many shortcodes, each with a schedule that is due."""
+    with house.database.transaction() as connection:
+        for one in range(number):
+            shortcodes.add(connection, house.database.sealer, entry_of(str(700000 + one)))
+            schedules.add(connection, str(700000 + one), HOURLY)
+    make_due(house)
 
 
 def requests(house: House) -> list[dict[str, Any]]:
@@ -68,6 +77,34 @@ def test_any_number_of_clocks_open_a_tick_once(house: House) -> None:
     make_due(house)
     at_once(open_due, [house] * 4)
     assert len(requests(house)) == 1
+
+
+def test_whoever_looks_at_once_opens_each_of_many_that_are_due_once(house: House) -> None:
+    many(house, 250)
+    at_once(open_due, [house] * 3)
+    asked = requests(house)
+    assert len(asked) == len({one["shortcode"] for one in asked}) == 250
+
+
+def test_of_what_is_due_at_once_no_more_is_rung_for_than_the_app_may_send(house: House, bell: Bell) -> None:
+    many(house, 150)
+    rows(house, "UPDATE daraja_apps SET requests_per_second = 1 RETURNING name")
+    open_due(house)
+    assert len(requests(house)) == 150
+    assert len(bell.rung) == house.settings.sweep_interval
+    first_in_line(house, bell.rung[0])
+    with house.database.transaction() as connection:
+        # Whoever has submitted rings for the next one that nobody has rung for.
+        assert line.ring_next(connection, "app") not in (None, *bell.rung)
+
+
+def test_two_schedules_of_one_shortcode_that_are_due_together_ask_once(house: House) -> None:
+    for _ in range(2):
+        add(house)
+    make_due(house)
+    open_due(house)
+    assert [one["answered_by"] for one in requests(house)] == ["opened", "joined"]
+    assert len(rows(house, "SELECT FROM balance_queries")) == 1
 
 
 def test_ticks_that_were_missed_are_made_up_for_by_one(house: House) -> None:
@@ -108,7 +145,7 @@ def test_a_tick_whose_process_ended_before_it_was_committed_is_opened_by_the_nex
     add(house)
     make_due(house)
     with house.database.transaction() as connection:
-        assert schedules.take_due(connection, 1) is not None
+        assert schedules.take_due(connection, 1, 10)
         connection.execute("ROLLBACK")
         connection.execute("BEGIN")
     open_due(house)

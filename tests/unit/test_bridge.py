@@ -7,7 +7,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from webhooks.bridge import Message, ThreadBridge
+from webhooks.bridge import Bridge, Message
 
 SCOPE: Message = {
     "type": "http",
@@ -41,7 +41,7 @@ def call(scope: Message, *pieces: Message, longest: int = 4) -> tuple[list[WSGIE
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(ThreadBridge(app, longest)(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(Bridge(app, longest)(scope, receive, send))  # type: ignore[arg-type]
     return called, sent
 
 

@@ -25,6 +25,7 @@ def test_names_on_the_wire_never_change() -> None:
         "mpesa_balance.record_spooled_callbacks": "mpesa-callbacks",
         "mpesa_balance.judge_callback": "mpesa-maintenance",
         "mpesa_balance.quarantine": "mpesa-maintenance",
+        "mpesa_balance.prune": "mpesa-maintenance",
         "mpesa_balance.refresh_tokens": "mpesa-submissions",
         "mpesa_balance.run_schedules": "mpesa-maintenance",
         "mpesa_balance.sweep": "mpesa-maintenance",

@@ -134,7 +134,7 @@ def test_no_label_could_hold_more_than_its_kinds() -> None:
     """Neither an id, nor an amount, nor an address, nor a text of somebody else."""
     bounded = {
         *("le", "kind", "status", "state", "code", "late", "outcome", "operation", "answered_by"),
-        *("delivery", "disposition", "task"),
+        *("delivery", "disposition", "task", "table"),
         # What people have registered.
         *("app", "shortcode"),
     }

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpesa_balance import redaction
 from mpesa_balance.redaction import REMOVED, without_credentials
 from tests import samples
 
@@ -151,3 +152,17 @@ def test_a_named_value_is_removed_over_line_ends_and_under_many_escapes() -> Non
     assert b"abc" not in without_credentials(b'{"SecurityCredential":"abc\nabc","a":1}')
     nested = json.dumps(json.dumps(json.dumps({"SecurityCredential": "abc/"}).replace("S", "\\u0053")))
     assert "abc" not in without_credentials(nested.encode()).decode()
+
+
+pieces = st.one_of(
+    st.sampled_from([b"\\u0053", b"\\/", b"%2B", b"&#x2B;", b"\r\n  ", b"\x00", b'"', b":", b"="]),
+    st.sampled_from([b"SecurityCredential", b"securitycredential", b"\\U0053ecurityCredential"]),
+    st.binary(max_size=3),
+    st.integers(150, 170).map(lambda length: b"A" * length),
+)
+
+
+@given(st.lists(pieces, max_size=8).map(b"".join))
+def test_nothing_is_passed_by_that_a_longer_look_would_find(body: bytes) -> None:
+    named = redaction._NAMED.sub(rb"\1" + REMOVED + rb"\3", body)
+    assert without_credentials(body) == redaction._LONG.sub(REMOVED, named)

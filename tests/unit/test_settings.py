@@ -33,6 +33,21 @@ def test_five_settings_are_enough() -> None:
     assert len(settings.callbacks.signer.keys) == 2
 
 
+def test_what_is_not_kept_for_ever_needs_a_directory_for_its_archives(good: pytest.MonkeyPatch) -> None:
+    good.setenv("RETENTION_DAYS", "30")
+    for directory in ("", "archives"):
+        good.setenv("ARCHIVE_DIR", directory)
+        with pytest.raises(SettingsInvalid, match="ARCHIVE_DIR must be the absolute path of a directory"):
+            load(Reader.worker)
+    good.setenv("ARCHIVE_DIR", "/var/archives")
+    kept = load(Reader.worker).retention
+    assert (kept.days, str(kept.directory)) == (30, "/var/archives")
+    for days in ("-1", "soon"):
+        good.setenv("RETENTION_DAYS", days)
+        with pytest.raises(SettingsInvalid, match="RETENTION_DAYS must be a whole number from 0"):
+            load(Reader.worker)
+
+
 def test_all_missing_settings_are_named_at_once() -> None:
     with pytest.raises(SettingsInvalid) as invalid:
         load(Reader.worker)

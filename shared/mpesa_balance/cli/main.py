@@ -16,6 +16,7 @@ try:
         checking,
         doctoring,
         explaining,
+        pruning,
         quarantining,
         receiving,
         registering,
@@ -83,7 +84,7 @@ def main(env_file: Path | None) -> None:
     """Ask M-PESA for account balances, and look after the system that does.
 
     Exit codes: 0 done, 1 failed, 2 wrong command line, 3 the query failed or timed out, 4 not
-    found, 5 refused, 6 Postgres or Redis away, 78 settings wrong.
+    found, 5 refused, 6 Postgres, Redis or a disk away, 78 settings wrong.
     """
     if not all(_is_text(argument) for argument in sys.argv):
         raise RequestRefused(["an argument is not valid UTF-8: check what was pasted"])
@@ -104,6 +105,7 @@ for module in (
     explaining,
     registering,
     rotating,
+    pruning,
     auditing,
     doctoring,
     checking,

@@ -48,7 +48,7 @@ def keys() -> None:
       3. `mpesa-balance keys rotate` seals anew what is stored.
       4. `mpesa-balance keys drop OLD` says whether the old key is still needed.
       5. Remove it from SEALING_KEYS of every program, and restart them. Keep it for as long as
-         there are backups from before step 3.
+         there are backups from before step 3, and archives (`mpesa-balance archive reseal`).
     """
 
 
@@ -221,7 +221,7 @@ def _allowed(key_id: str, found: Mapping[str, Any], unseen: str | None, only_spo
         f"Nothing is sealed with key {key_id!r}. Remove it from SEALING_KEYS of every program (workers, "
         "beat, Flower, webhook tier, this command: the environment, the file that SEALING_KEYS_FILE names, "
         "or secrets.json in the state directory of `mpesa-balance up`), and restart them. Keep it for as "
-        "long as there are backups that need it."
+        "long as there are backups and archives that need it."
     )
 
 
