@@ -20,9 +20,10 @@ BATCH: Final = 100
 #: While so many messages wait in the broker, the spool is where the others wait.
 MOST_QUEUED: Final = 100
 
-#: The pause between two rounds to the broker, in seconds: what comes meanwhile goes in one message. A
-#: message costs ten times what a callback in it does, and view threads want the interpreter as well.
-_PAUSE: Final = 0.05
+#: So long what comes is gathered for one message, in seconds, where there is much of it: a message costs
+#: ten times what a callback in it does. The first ones of each such time go at once.
+_GATHERED: Final = 0.05
+_AT_ONCE: Final = 3
 
 #: What has no receipt after the first of these is published again; each time in vain takes twice as
 #: long, up to the second. In seconds.
@@ -56,6 +57,8 @@ class Courier:
         self._rounds_in_vain = 0
         self._is_failing = False
         self._is_over = False
+        #: When the time began of which the first few go at once, and how many went in it.
+        self._gathering_since, self._gathered = 0.0, 0
         #: How often the broker did not take what it was given.
         self.failures = 0
 
@@ -93,7 +96,16 @@ class Courier:
                 self._failed(error)
             else:
                 self._is_failing = False
-            time.sleep(_PAUSE)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Until there is news, or until enough has been gathered where news come thick and fast."""
+        if self._gathered > _AT_ONCE:
+            time.sleep(max(self._gathering_since + _GATHERED - time.monotonic(), 0))
+        else:
+            self._news.wait(_GATHERED)
+        if time.monotonic() >= self._gathering_since + _GATHERED:
+            self._gathering_since, self._gathered = time.monotonic(), 0
 
     def _ship(self) -> None:
         self._begin_round()
@@ -115,6 +127,7 @@ class Courier:
         )
 
     def _went(self, batch: list[Spooled]) -> None:
+        self._gathered += len(batch)
         last = batch[-1].number
         if last > self._published:
             self._published = last

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ops.bench.load import Latencies
-from ops.bench.markdown import machine, table
+from ops.bench.machines import machine
 from ops.bench.report import spread
+from ops.bench.tables import table
 
 #: What is demanded of good callbacks at the 99th percentile in every state, in seconds.
 DEMANDED: Final = 0.05

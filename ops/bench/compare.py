@@ -9,7 +9,7 @@ from ops.bench.comparison import DISTRIBUTIONS, document
 from ops.bench.disk import file_system
 from ops.bench.figures.figure import GIVEN, Figure
 from ops.bench.figures.registry import FIGURES
-from ops.bench.markdown import machine
+from ops.bench.machines import machine
 from ops.bench.plots import plot
 from ops.bench.readings import RESULTS, Readings
 from ops.bench.rounds import DISK

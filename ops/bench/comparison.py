@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ops.bench.figures.figure import Figure, Goal
-from ops.bench.markdown import table
 from ops.bench.readings import Readings, is_met
+from ops.bench.tables import table
 
 #: What all of the systems are made of.
 DISTRIBUTIONS: Final = (

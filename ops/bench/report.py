@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from ops.bench.candidates import BEFORE, Candidate
 from ops.bench.conduct import DRIPPING, IN_FLIGHT, PATIENCE, STOP_PATIENCE, Conduct, Stop
 from ops.bench.load import Latencies
-from ops.bench.markdown import machine, table
+from ops.bench.machines import machine
+from ops.bench.tables import table
 
 
 @dataclass(slots=True)

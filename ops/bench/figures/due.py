@@ -18,7 +18,7 @@ from mpesa_balance.database import Connection, connect
 from ops.bench.figures import registering, server
 from ops.bench.figures.houses import settings
 from ops.bench.figures.server import MEASURING, Server
-from ops.bench.markdown import table
+from ops.bench.tables import table
 from ops.stack.ports import free_port
 from worker import clock, scheduling
 from worker.bells import Bells

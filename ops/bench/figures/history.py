@@ -18,7 +18,7 @@ from ops.bench.figures import filling, registering, server
 from ops.bench.figures.houses import Constant, Immediate, Silent, result, settings
 from ops.bench.figures.registering import UNBOUNDED, shortcode
 from ops.bench.figures.server import FILLING, MEASURING, Server
-from ops.bench.markdown import table
+from ops.bench.tables import table
 from worker import callbacks, intake, submission, sweeper
 from worker.answers import Acknowledgement
 from worker.house import House, build
