@@ -25,6 +25,9 @@ MOST_QUEUED: Final = 100
 _GATHERED: Final = 0.05
 _AT_ONCE: Final = 3
 
+#: The answers that a commit releases want the interpreter as well, and go before. In seconds.
+_ANSWERS_FIRST: Final = 0.002
+
 #: What has no receipt after the first of these is published again; each time in vain takes twice as
 #: long, up to the second. In seconds.
 _FIRST_PATIENCE: Final = 5.0
@@ -88,6 +91,7 @@ class Courier:
         while not self._is_over:
             if not self._spool.depth:
                 self._news.wait()
+                time.sleep(_ANSWERS_FIRST)
             self._news.clear()
             try:
                 self._collect()
@@ -102,8 +106,8 @@ class Courier:
         """Until there is news, or until enough has been gathered where news come thick and fast."""
         if self._gathered > _AT_ONCE:
             time.sleep(max(self._gathering_since + _GATHERED - time.monotonic(), 0))
-        else:
-            self._news.wait(_GATHERED)
+        elif self._news.wait(_GATHERED):
+            time.sleep(_ANSWERS_FIRST)
         if time.monotonic() >= self._gathering_since + _GATHERED:
             self._gathering_since, self._gathered = time.monotonic(), 0
 

@@ -12,9 +12,10 @@ from werkzeug.exceptions import HTTPException
 
 from mpesa_balance import logs
 from mpesa_balance.callback_urls import PATH
+from mpesa_balance.deliveries import Delivery
 from mpesa_balance.errors import CallbackRejected, Unavailable
 from webhooks import envelope
-from webhooks.door import Admitted, Door
+from webhooks.door import Door
 from webhooks.ingress import Gauges, Ingress
 from webhooks.later import Later
 
@@ -28,7 +29,9 @@ def receive(token: str, kind: str) -> Response:
     """A callback of Daraja. What its token admits is kept, also where its body cannot be read."""
     admitted = _door().admit(token, kind, request)
     kept = _ingress().keep(admitted.delivery)
-    return Later(kept, partial(_accepted, kept, admitted))
+    # While the disk writes.
+    problem = envelope.problem(kind, admitted.payload)
+    return Later(kept, partial(_accepted, kept, admitted.delivery, problem))
 
 
 @blueprint.get("/health/live")
@@ -52,14 +55,13 @@ def register_refusals(app: Flask) -> None:
     )
 
 
-def _accepted(kept: "Future[None]", admitted: Admitted) -> Response:
+def _accepted(kept: "Future[None]", delivery: Delivery, problem: str | None) -> Response:
     """The form that integrators converged on; Daraja does not say what it reads of it."""
-    of = {"attempt_id": admitted.delivery.attempt_id, "kind": admitted.delivery.kind}
+    of = {"attempt_id": delivery.attempt_id, "kind": delivery.kind}
     try:
         kept.result()
     except Unavailable as error:
         return _refusal(str(error), HTTPStatus.SERVICE_UNAVAILABLE, **of)
-    problem = envelope.problem(admitted.delivery.kind, admitted.payload)
     if problem is None:
         return _ACCEPTED
     logger.warning("callback_unreadable", message="it is kept", reason=problem, **of)

@@ -29,10 +29,11 @@ def record(house: House, messages: Sequence[Mapping[str, Any]], spool: str | Non
     crash_at(CrashPoint.RECEIPT_NOT_SENT)
     if spool is not None:
         house.receipts.send(spool, [message["number"] for message in messages])
-    crash_at(CrashPoint.JUDGEMENT_NOT_BEGUN)
-    for callback_id in _left_by_completing(house, new):
-        _judge(house, callback_id)
-    endings.follow(house)
+    if new:
+        crash_at(CrashPoint.JUDGEMENT_NOT_BEGUN)
+        for callback_id in _left_by_completing(house, new):
+            _judge(house, callback_id)
+        endings.follow(house)
 
 
 def judge_again(house: House, callback_id: int) -> None:

@@ -1,7 +1,7 @@
 """Submission attempts in Postgres: each is committed before its request is sent, and fenced by its id."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -120,16 +120,7 @@ def _entry(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode 
 
 def answer(connection: Connection, attempt_id: UUID, given: Answer) -> None:
     """Record what came back for an attempt."""
-    row = {
-        "id": attempt_id,
-        "state": given.state,
-        "http_status": given.http_status,
-        "code": given.code,
-        "description": given.description,
-        "originator_conversation_id": given.originator_conversation_id,
-        "conversation_id": given.conversation_id,
-    }
-    connection.execute(_ANSWER, row)
+    connection.execute(_ANSWER, {"id": attempt_id, **asdict(given)})
 
 
 def withdraw(connection: Connection, attempt_id: UUID, seconds: float) -> None:

@@ -40,13 +40,16 @@ def complete(connection: Connection, sealer: Sealer, callback_ids: Sequence[int]
     endings = {query_id: ending_by("result", one.kept, one.result) for query_id, one in plain.items()}
     moved = queries.complete_all(connection, endings)
     completed = {one.kept.id: query_id for query_id, one in plain.items() if query_id in moved}
-    stored_balances.store(connection, sealer, [plain[query_id].brought for query_id in moved])
-    inbox.settle(connection, list(completed), Disposition.APPLIED)
+    if completed:
+        stored_balances.store(connection, sealer, [plain[query_id].brought for query_id in moved])
+        inbox.settle(connection, list(completed), Disposition.APPLIED)
     return completed
 
 
 def _plain_ones(connection: Connection, sealer: Sealer, callback_ids: Sequence[int]) -> dict[UUID, _Plain]:
     kept = inbox.find_waiting(connection, callback_ids)
+    if not kept:
+        return {}
     submitted = attempts.find(connection, [one.attempt_id for one in kept])
     answers = Counter(found.query_id for one in kept if (found := submitted.get(one.attempt_id)))
     read = (

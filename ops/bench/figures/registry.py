@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ops.bench.figures import accept, burst, latency, memory, queries, record
+from ops.bench.figures import accept, burst, due, history, latency, memory, queries, record
 from ops.bench.figures.figure import Figure
 
 FIGURES: Final[tuple[Figure, ...]] = (
@@ -12,4 +12,6 @@ FIGURES: Final[tuple[Figure, ...]] = (
     latency.FIGURE,
     burst.FIGURE,
     memory.FIGURE,
+    history.FIGURE,
+    due.FIGURE,
 )
