@@ -1,7 +1,7 @@
 """From the server's event loop to the Flask application: a body is read whole, then a view is called.
 
 The server's own WSGI interface reads a body in one of a few threads, for as long as its sender likes,
-and takes a chunked body that is cut short for a whole one (both measured: ops/bench/reports). No view
+and takes a chunked body that is cut short for a whole one (both measured: ops/bench/results). No view
 waits for anything, so they are called where the bodies come in: a thread each would cost more than all
 that they do. What is answered later is waited for here.
 """
