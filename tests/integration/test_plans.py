@@ -58,6 +58,9 @@ OF_ALL_THAT_WAITS = {
     *("alert_messages._PUT_OFF", "received._WAITING"),
 }
 
+#: Seconds each: years of history are filled in, and every plan is told.
+pytestmark = pytest.mark.slow
+
 STORED = 5000
 SHORTCODES = 100
 
