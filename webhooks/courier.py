@@ -117,6 +117,8 @@ class Courier:
         newest = self._reader.newest()
         while batch := self._next(newest):
             if self._publisher.queued() >= MOST_QUEUED:
+                # What comes meanwhile makes no room there.
+                self._gathered = _AT_ONCE + 1
                 return
             crash_at(CrashPoint.CALLBACK_NOT_PUBLISHED)
             self._publisher.publish_spooled(self._spool.id, batch)

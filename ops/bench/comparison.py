@@ -34,7 +34,8 @@ as `mpesa-balance up` runs them, their data on one disk). A figure is the median
 the range in brackets; a ratio is that of one round to the same round, and then the median of those. CPU
 is that of whole processes, user and system, children included, by the operating system's accounting;
 the load and the stand-in for Daraja are processes of their own on the same cores, and are not in it.
-The numbers of each round are in the JSON files beside this report.
+The numbers of each round are in the JSON files beside this report; what limits what is not reached
+stands in [limits.md](limits.md).
 
 The peers, in ops/bench/peers: *inline* is FastAPI on uvicorn (2 processes), mpesakit's asynchronous
 client and a psycopg pool; *plain Celery* is Flask on granian (2 processes, WSGI), an `apply_async` for

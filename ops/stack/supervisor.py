@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -112,4 +113,21 @@ def _watcher(program: Program, environment: Mapping[str, str], width: int) -> di
         "graceful_timeout": program.patience,
         # Tried again for as long as the stack runs, a moment apart.
         "max_retry": -1,
+        "hooks": {"before_reap": (_let_go, True)},
     }
+
+
+def _let_go(watcher: Any, process_pid: int, **_: Any) -> bool:
+    """Let go of the pipes of a program that has ended, with what it said last, before circus closes them.
+
+    Circus does not, and their numbers go to whatever it starts next: where that is another program, nobody
+    reads what it says, and it hangs as soon as its pipe is full.
+    """
+    process, redirector = watcher.processes[process_pid], watcher.stream_redirector
+    for name, pipe in redirector.get_process_pipes(process):
+        while not pipe.closed and select.select([pipe], [], [], 0)[0]:
+            if not (said := os.read(pipe.fileno(), 65_536)):
+                break
+            redirector.get_stream(name)({"data": said, "pid": process_pid, "name": name})
+    redirector.remove_redirections(process)
+    return True

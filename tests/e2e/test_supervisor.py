@@ -1,0 +1,32 @@
+"""The supervisor of the stack: what it starts again is heard again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.stack.programs import CHECKOUT
+from tests.e2e.supervised import KILLED, NAMES
+from tests.fakes import eventually
+
+pytestmark = pytest.mark.slow
+
+
+def test_programs_that_end_together_are_heard_once_they_are_started_again(tmp_path: Path) -> None:
+    """Nobody would read the pipe of one that is not, and it would hang as soon as that is full."""
+    log = tmp_path / "log"
+
+    def heard() -> bool:
+        _, _, since = log.read_text().partition(f"{KILLED}\n")
+        return {line.partition("|")[0].strip() for line in since.splitlines()} == set(NAMES)
+
+    with log.open("wb") as output:
+        supervisor = subprocess.Popen(
+            (sys.executable, "-m", "tests.e2e.supervised"), cwd=CHECKOUT, stdout=output, stderr=output
+        )
+    try:
+        eventually(heard, seconds=40)
+    finally:
+        supervisor.terminate()
+        supervisor.wait()
