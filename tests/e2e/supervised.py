@@ -1,4 +1,4 @@
-"""Programs that only talk, under the stack's supervisor, killed several at once: see test_supervisor.py."""
+"""Programs that say who they are, under the supervisor, several killed at once: see test_supervisor.py."""
 
 import os
 import signal
@@ -15,8 +15,10 @@ from ops.stack.supervisor import _watcher
 from tests.fakes import eventually
 
 NAMES = ("a", "b", "c")
-KILLED = "-- the last of them was killed"
-TALK = "import time\nwhile True: print('here', flush=True); time.sleep(0.02)"
+#: Comes before the process ids of those that are there in the end.
+KILLED = "-- in the end"
+#: Says who it is, and no more.
+TALK = "import os, signal\nprint(os.getpid(), flush=True)\nsignal.pause()"
 
 
 def main() -> None:
@@ -38,8 +40,7 @@ def _kill(arbiter: Arbiter) -> None:
         pids = eventually(lambda: _all_there(arbiter))
         arbiter.loop.add_callback(_kill_at_once, [pids[name] for name in names], arbiter)
         eventually(lambda pids=pids, names=names: not {pids[name] for name in names} & _running(arbiter))
-    eventually(lambda: _all_there(arbiter))
-    print(KILLED, flush=True)
+    print(KILLED, *eventually(lambda: _all_there(arbiter)).values(), flush=True)
 
 
 def _kill_at_once(pids: list[int], arbiter: Arbiter) -> None:

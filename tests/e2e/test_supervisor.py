@@ -18,8 +18,10 @@ def test_programs_that_end_together_are_heard_once_they_are_started_again(tmp_pa
     log = tmp_path / "log"
 
     def heard() -> bool:
-        _, _, since = log.read_text().partition(f"{KILLED}\n")
-        return {line.partition("|")[0].strip() for line in since.splitlines()} == set(NAMES)
+        lines = log.read_text().splitlines()
+        there = [line.removeprefix(KILLED).split() for line in lines if line.startswith(KILLED)]
+        said = {line.partition("|")[2].strip() for line in lines}
+        return bool(there) and len(there[0]) == len(NAMES) and set(there[0]) <= said
 
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
