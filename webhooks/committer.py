@@ -104,7 +104,11 @@ class Committer:
             waiting, recorded = _sorted(self._taken())
             # The disk hears of these once it answers.
             self.forget(recorded)
-            self._fall_back([one for one in (*self._writing, *waiting) if not one.kept.done()])
+            unanswered = [one for one in (*self._writing, *waiting) if not one.kept.done()]
+            if unanswered:
+                reason = f"the disk is silent for {DISK_PATIENCE} s"
+                logger.warning("callbacks_go_to_broker", count=len(unanswered), reason=reason)
+            self._fall_back(unanswered)
 
     def _commit(self, waiting: list[_Waiting], recorded: list[int]) -> None:
         if waiting and self._is_gone():
