@@ -59,7 +59,8 @@ def report() -> None:
 def _made(figure: Figure, rounds: int) -> list[str]:
     sizes = "".join(f" {name}={GIVEN[name]}" for name in figure.sizes if name in GIVEN)
     setting = f"`make bench ONLY={figure.name} ROUNDS={rounds}{sizes}`; data on {file_system(DISK)}."
-    return machine(f"compare --only {figure.name}", setting, DISTRIBUTIONS)
+    # With its sizes as they were then: the report is written anew when another figure is measured.
+    return [figure.note, *machine(f"compare --only {figure.name}", setting, DISTRIBUTIONS)]
 
 
 def _options() -> argparse.Namespace:

@@ -59,7 +59,7 @@ def document(measured: Iterable[tuple[Figure, Readings]]) -> str:
 def _section(figure: Figure, readings: Readings) -> list[str]:
     heads = ["System", *figure.shown]
     rows = ([system, *_cells(readings, system, figure.shown)] for system in readings.systems)
-    parts = [f"## {figure.title}", figure.note, *readings.made, table(heads, rows)]
+    parts = [f"## {figure.title}", *readings.made, table(heads, rows)]
     parts += [f"![{figure.title}]({figure.name}.svg)"]
     if figure.goals:
         parts.append(table(["goal", "reached", "rounds", ""], _goal_rows(figure, readings)))

@@ -26,8 +26,9 @@ from ops.stack.programs import webhooks_command, worker
 
 KEYS: Final = {"SEALING_KEYS": f"bench:{new_key()}", "CALLBACK_KEYS": new_key()}
 
-#: How many apps share the shortcodes: at the highest rate that an app can have, none of them waits.
-_APPS: Final = 4
+#: The Daraja app of all shortcodes, as most organisations have one; at the highest rate that an app can
+#: have, none of them waits.
+_APP: Final = "app"
 
 
 class Ours:
@@ -80,13 +81,12 @@ class Ours:
         self.running.start(f"{name} worker", program.command, self.settings() | program.environment)
 
     def register(self, count: int) -> None:
-        """Register so many shortcodes, under apps that hold nothing back."""
+        """Register so many shortcodes, under an app that holds nothing back."""
         sealer = parse_sealer(KEYS["SEALING_KEYS"])
         url = self.running.stores.database_url
         database = Database(DatabaseSettings(database_url=url, sealer=sealer))
         with database.transaction() as connection:
-            for number in range(_APPS):
-                apps.add(connection, sealer, _app(number, self._daraja_url))
+            apps.add(connection, sealer, _app(self._daraja_url))
             for number in range(count):
                 shortcodes.add(connection, sealer, _entry(number))
         database.close()
@@ -128,9 +128,9 @@ def _metrics() -> dict[str, str]:
     return {"METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(free_port())}
 
 
-def _app(number: int, daraja_url: str) -> App:
+def _app(daraja_url: str) -> App:
     return App(
-        name=f"app-{number}",
+        name=_APP,
         environment=SANDBOX,
         base_url=daraja_url,
         consumer_key="key",
@@ -142,7 +142,7 @@ def _app(number: int, daraja_url: str) -> App:
 def _entry(number: int) -> Shortcode:
     return Shortcode(
         shortcode=shortcode(number),
-        app=f"app-{number % _APPS}",
+        app=_APP,
         identifier_type=4,
         initiator="testapi",
         credential_kind=PASSWORD,

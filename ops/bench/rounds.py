@@ -1,6 +1,7 @@
 """One round of one system: its folder on the disk, its programs, and what it has used."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,10 +43,11 @@ class Round:
     ) -> int:
         """Start a program and give its process id. Its output is in <part>.log in the round's folder."""
         log = self.held.enter_context((self.folder / f"{part}.log").open("ab"))
-        process = subprocess.Popen(
-            command, cwd=CHECKOUT, env={**os.environ, **settings}, stdout=log, stderr=log
-        )
-        self.held.callback(_kill, process)
+        with _told_to_stop_later():
+            process = subprocess.Popen(
+                command, cwd=CHECKOUT, env={**os.environ, **settings}, stdout=log, stderr=log
+            )
+            self.held.callback(_kill, process)
         if counts:
             self.parts.setdefault(part, []).append(process.pid)
         return process.pid
@@ -107,6 +109,19 @@ def until_it_stalls(
             now = exactly()
         if now > reached:
             reached, since = now, time.monotonic()
+
+
+@contextmanager
+def _told_to_stop_later() -> Iterator[None]:
+    """What has begun to exist must be known to whoever ends it, before SIGTERM raises here."""
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for number in told:
+            signal.raise_signal(number)
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -91,9 +91,9 @@ _REST: Final = """
 _FILL: Final = (
     """
     INSERT INTO balance_queries
-        (id, shortcode, remarks, state, attempts, next_attempt_at, rung_at, deadline_at, created_at,
+        (id, shortcode, remarks, state, attempts, next_attempt_at, deadline_at, created_at,
          ended_at, result_code, result_description, transaction_id, completed_at)
-    SELECT query_id, shortcode, 'Account balance query', state, 1, asked_at + interval '90 s', asked_at,
+    SELECT query_id, shortcode, 'Account balance query', state, 1, asked_at + interval '90 s',
            asked_at + interval '600 s', asked_at, asked_at + interval '3 s',
            CASE state WHEN 'completed' THEN '0' WHEN 'failed' THEN '2001' END,
            'The service request is processed successfully.', upper(substr(md5(i::text), 1, 10)), asked_at

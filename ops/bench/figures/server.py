@@ -12,6 +12,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from ops.bench.accounting import cpu_seconds
 from ops.migrate import migrate
 
 with warnings.catch_warnings():
@@ -38,12 +39,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """What all its processes have used so far, those that have ended included."""
-        own = self.process.cpu_times()
-        used = own.user + own.system + own.children_user + own.children_system
-        for child in self.process.children():
-            times = child.cpu_times()
-            used += times.user + times.system
-        return float(used)
+        return cpu_seconds([self.process.pid])
 
 
 @contextmanager

