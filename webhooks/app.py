@@ -34,6 +34,8 @@ def create_app(settings: WebhookSettings | None = None) -> Flask:
     app.extensions["ingress"] = Ingress(settings.spool_directory, Publisher(settings.broker))
     app.register_blueprint(blueprint)
     register_refusals(app)
+    # No view is a coroutine, and finding that out each time takes as long as finding the view.
+    app.ensure_sync = lambda view: view  # type: ignore[method-assign, assignment]
     # Flask's own line names the address, and with it a token that is good.
     app.log_exception = _log_fault  # type: ignore[method-assign, assignment]
     # Each trusted proxy appends one address: ours is the one that the outermost of them added.

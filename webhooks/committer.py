@@ -24,6 +24,9 @@ DISK_PATIENCE: Final = 3.0
 #: How often it is looked whether the disk answers. In seconds.
 _LOOK_EVERY: Final = 0.05
 
+#: What is recorded is dropped with the next callbacks that come, or after so long. In seconds.
+_FORGET_AFTER: Final = 0.2
+
 #: A disk that has failed is passed by for so long. In seconds.
 _TRY_DISK_AGAIN_AFTER: Final = 1.0
 
@@ -85,9 +88,18 @@ class Committer:
         # What the process before this one left is taken over at once.
         self._commit([], [])
         while True:
-            first = self._queue.get()
-            waiting, recorded = _sorted([first, *self._taken()])
-            self._commit(waiting, recorded)
+            self._commit(*self._next())
+
+    def _next(self) -> tuple[list[_Waiting], list[int]]:
+        """What to commit next: callbacks at once, and what is recorded with them."""
+        waiting, recorded = _sorted([self._queue.get()])
+        ends = time.monotonic() + _FORGET_AFTER
+        while not waiting and (left := ends - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                waiting, more = _sorted([self._queue.get(timeout=left)])
+                recorded += more
+        others, more = _sorted(self._taken())
+        return waiting + others, recorded + more
 
     def _taken(self) -> Iterator[_Waiting | list[int]]:
         with suppress(queue.Empty):
@@ -170,7 +182,8 @@ class Committer:
         self.is_failing = error is not None
 
     def _fall_back(self, waiting: list[_Waiting]) -> None:
-        """Give them to the broker, and answer when it has confirmed them."""
+        """Give them to the broker, and answer when it has confirmed them; save whom relief has answered."""
+        waiting = [one for one in waiting if not one.kept.done()]
         if not waiting:
             return
         deliveries, failed = _deliveries(waiting), None

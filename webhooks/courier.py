@@ -20,10 +20,10 @@ BATCH: Final = 100
 #: While so many messages wait in the broker, the spool is where the others wait.
 MOST_QUEUED: Final = 100
 
-#: So long what comes is gathered for one message, in seconds, where there is much of it: a message costs
-#: ten times what a callback in it does. The first ones of each such time go at once.
+#: So long what comes is gathered for one message, in seconds, where more than one came in the time
+#: before: a message costs ten times what a callback in it does. What comes alone goes at once.
 _GATHERED: Final = 0.05
-_AT_ONCE: Final = 3
+_ALONE: Final = 1
 
 #: The answers that a commit releases want the interpreter as well, and go before. In seconds.
 _ANSWERS_FIRST: Final = 0.002
@@ -60,8 +60,8 @@ class Courier:
         self._rounds_in_vain = 0
         self._is_failing = False
         self._is_over = False
-        #: When the time began of which the first few go at once, and how many went in it.
-        self._gathering_since, self._gathered = 0.0, 0
+        #: When this time began, how many went in it, and whether there was more than one in the last.
+        self._gathering_since, self._gathered, self._is_much = 0.0, 0, False
         #: How often the broker did not take what it was given.
         self.failures = 0
 
@@ -104,11 +104,12 @@ class Courier:
 
     def _rest(self) -> None:
         """Until there is news, or until enough has been gathered where news come thick and fast."""
-        if self._gathered > _AT_ONCE:
+        if self._is_much:
             time.sleep(max(self._gathering_since + _GATHERED - time.monotonic(), 0))
         elif self._news.wait(_GATHERED):
             time.sleep(_ANSWERS_FIRST)
         if time.monotonic() >= self._gathering_since + _GATHERED:
+            self._is_much = self._gathered > _ALONE
             self._gathering_since, self._gathered = time.monotonic(), 0
 
     def _ship(self) -> None:
@@ -118,7 +119,7 @@ class Courier:
         while batch := self._next(newest):
             if self._publisher.queued() >= MOST_QUEUED:
                 # What comes meanwhile makes no room there.
-                self._gathered = _AT_ONCE + 1
+                self._gathered, self._is_much = _ALONE + 1, True
                 return
             crash_at(CrashPoint.CALLBACK_NOT_PUBLISHED)
             self._publisher.publish_spooled(self._spool.id, batch)

@@ -77,9 +77,9 @@ app.conf.update(
     task_acks_on_timeout=True,
     # No message waits in one worker's memory while another is idle.
     worker_prefetch_multiplier=1,
-    # A token and a query at Daraja's deadline, the query twice, and two slots of five seconds fit into
-    # the first. A submission that is cut off by either is taken up again after its grace, which is
-    # longer than both.
+    # Five seconds of attending a line, then a token and a query at Daraja's deadline, the query twice, and
+    # two slots of five seconds fit into the first; what is waited for then is recorded until the second. A
+    # submission that is cut off by that is taken up again after its grace, which is longer.
     task_soft_time_limit=45,
     task_time_limit=60,
     # On SIGTERM (with REMAP_SIGTERM=SIGQUIT) running tasks get this long, then go back to the queue.

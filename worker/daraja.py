@@ -7,6 +7,7 @@ from requests import exceptions
 from urllib3.exceptions import LocationParseError, NewConnectionError
 
 from mpesa_balance.apps import App
+from mpesa_balance.beginnings import TOGETHER
 from mpesa_balance.errors import (
     DarajaError,
     DarajaRefused,
@@ -55,7 +56,7 @@ class Daraja:
         # A proxy or a .netrc of the host must not see or change what is sent to M-PESA.
         self._session.trust_env = False
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, DeadlineAdapter(timeout, pool_maxsize=16))
+            self._session.mount(scheme, DeadlineAdapter(timeout, pool_maxsize=TOGETHER))
 
     def mint(self, app: App) -> Token:
         """A new access token. Raises AppRefused, DarajaRefused or DarajaUnavailable."""

@@ -5,6 +5,8 @@ from worker.house import House
 
 
 def follow(house: House) -> None:
-    """Tell of whatever has ended in this process, and of all replies that are due."""
+    """Tell of whatever has ended in this process, and whoever wants to know of it."""
     tracing.tell(house.database)
-    replying.send_due(house)
+    if house.replies_due.is_set():
+        house.replies_due.clear()
+        replying.send_due(house)

@@ -1,15 +1,18 @@
 """What the verbs of the worker work with, made once a process and after the fork."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from mpesa_balance import beginnings
 from mpesa_balance.database import Database
-from mpesa_balance.happenings import Happening
+from mpesa_balance.happenings import Happening, RepliesAdded
 from mpesa_balance.settings import WorkerSettings
 from worker import metrics, tracing
 from worker.bells import Bells
@@ -29,11 +32,16 @@ class House:
     store: redis.Redis
     receipts: Receipts
     bells: Bells
+    #: Daraja is asked in these, as often as attempts begin together.
+    senders: ThreadPoolExecutor
+    #: Set where callers' own tasks are to be told something.
+    replies_due: threading.Event
 
 
 def build(settings: WorkerSettings, bells: Bells) -> House:
     """A house that has connected to nothing yet."""
-    database = Database(settings.database, "mpesa-balance-worker", _happened)
+    replies_due = threading.Event()
+    database = Database(settings.database, "mpesa-balance-worker", partial(_happened, replies_due))
     daraja = Daraja(settings.daraja_timeout)
     store = redis.Redis.from_url(
         settings.broker.broker_url,
@@ -52,10 +60,14 @@ def build(settings: WorkerSettings, bells: Bells) -> House:
         store=store,
         receipts=Receipts(store),
         bells=bells,
+        senders=ThreadPoolExecutor(beginnings.TOGETHER, "sender"),
+        replies_due=replies_due,
     )
 
 
-def _happened(one: Happening) -> None:
+def _happened(replies_due: threading.Event, one: Happening) -> None:
+    if isinstance(one, RepliesAdded):
+        replies_due.set()
     metrics.happened(one)
     tracing.happened(one)
 

@@ -7,13 +7,13 @@ from uuid import UUID
 from structlog.contextvars import bound_contextvars
 
 from mpesa_balance import balance_requests, contract, logs, replies, shortcodes
-from mpesa_balance.answers import AnsweredBy
 from mpesa_balance.balance_requests import Answer
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import RequestRefused
-from worker import endings, metrics, tracing
+from mpesa_balance.shortcodes import Askable
+from worker import endings, lines, metrics, tracing
 from worker.house import House
 
 logger = logs.get_logger(__name__)
@@ -71,38 +71,37 @@ def answer(
     request_id: UUID,
     ask: BalanceAsk,
     trace_parent: str | None = None,
-    *,
-    rings: bool = True,
 ) -> Answer | None:
-    """The query that answers a request; None where it has one already. Raises RequestRefused.
-
-    rings: whether the caller rings for a query that is opened.
-    """
-    balance_requests.lock(connection, ask.shortcode)
-    if balance_requests.is_answered(connection, request_id):
+    """The query that answers a request; None where it has one already. Raises RequestRefused."""
+    entry = shortcodes.askable(connection, ask.shortcode, gate=True)
+    found = balance_requests.find(connection, request_id, ask, house.settings.minimum_interval)
+    if found.is_answered:
         return None
-    interval = house.settings.minimum_interval
-    found = balance_requests.existing_answer(connection, ask, interval)
-    if found is None or not found.is_at_hand:
-        wrong = shortcodes.refusals(connection, ask.shortcode, house.settings.callback_base_url)
-        if wrong:
-            raise RequestRefused(wrong)
-    given = found or balance_requests.new_answer()
+    given = found.answer
+    if given is None or not given.is_at_hand:
+        admitted = _admitted(house, ask, entry)
+        given = given or balance_requests.new_answer(admitted.app)
     deadline = house.settings.query_deadline
-    is_new = balance_requests.record(
-        connection, request_id, ask, given, deadline, trace_parent, rings=rings
-    )
+    is_new = balance_requests.record(connection, request_id, ask, given, deadline, trace_parent)
     if is_new and given.is_at_hand:
         replies.add_for_request(connection, request_id)
     return given if is_new else None
 
 
+def _admitted(house: House, ask: BalanceAsk, entry: Askable | None) -> Askable:
+    base_url = house.settings.callback_base_url
+    wrong = entry.refusals(base_url) if entry else [shortcodes.unregistered(ask.shortcode)]
+    if entry is None or wrong:
+        raise RequestRefused(wrong)
+    return entry
+
+
 def go_on(house: House, request_id: UUID, given: Answer) -> None:
     """What follows from an answer once it is committed."""
     observe(request_id, given)
-    if given.answered_by is AnsweredBy.OPENED:
+    if given.app is not None:
         crash_at(CrashPoint.REQUEST_NOT_RUNG)
-        house.bells.submit(given.query_id)
+        lines.ring(house, given.app, given.query_id)
     else:
         endings.follow(house)
 

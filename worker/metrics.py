@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from mpesa_balance import attempts, contract
 from mpesa_balance.answers import AnsweredBy
 from mpesa_balance.callback_urls import RESULT, TIMEOUT
-from mpesa_balance.happenings import CallbackSettled, Happening
+from mpesa_balance.happenings import CallbackSettled, Happening, QueryMoved
 from mpesa_balance.inbox import Disposition
 from mpesa_balance.metrics import Metrics
 from mpesa_balance.replies import REFUSED
@@ -139,7 +139,11 @@ def happened(one: Happening) -> None:
         counted().judgements.observe(max(one.judged_after, 0))
         if one.arrived_after is not None and one.disposition == Disposition.APPLIED:
             counted().arrivals.labels(one.kind).observe(one.arrived_after)
-        return
+    elif isinstance(one, QueryMoved):
+        _moved(one)
+
+
+def _moved(one: QueryMoved) -> None:
     counted().states.labels(one.origin).observe(one.seconds)
     if one.is_ending:
         code = NONE if one.code is None else one.code if one.code in _CODES else OTHER

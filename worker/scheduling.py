@@ -34,7 +34,6 @@ def open_due(house: House) -> None:
         if due < _BATCH:
             break
     if opened:
-        # Most of what is due at one moment waits for its app's rate: a bell for each were heard in vain.
         sweeper.ring(house)
 
 
@@ -57,7 +56,7 @@ def _open_batch(house: House, speed: float) -> int:
 def _answer(connection: Connection, house: House, due: Schedule) -> Answer | None:
     ask = BalanceAsk(shortcode=due.shortcode, requested_by=f"schedule {due.id}")
     try:
-        return intake.answer(connection, house, due.request_id, ask, rings=False)
+        return intake.answer(connection, house, due.request_id, ask)
     except RequestRefused as refused:
         intake.record_refusal(connection, due.request_id, due.shortcode, refused, ask)
         return None

@@ -1,241 +1,177 @@
-"""Putting the first in line to Daraja, and what becomes of it by the class of the answer alone."""
+"""Attending the line of an app: those who are due are put to Daraja, and what comes back is recorded."""
 
-from dataclasses import dataclass
-from functools import partial
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from kombu.utils.functional import retry_over_time
 from structlog.contextvars import bound_contextvars
 
-from mpesa_balance import attempts, breaker, line, logs, outbox, queries
+from mpesa_balance import beginnings, line, logs
 from mpesa_balance.apps import App
-from mpesa_balance.attempts import Answer, Attempt
-from mpesa_balance.callback_urls import RESULT, TIMEOUT
+from mpesa_balance.attempts import Attempt
 from mpesa_balance.crash_points import CrashPoint, crash_at
-from mpesa_balance.daraja_request import DarajaRequest
-from mpesa_balance.database import Connection
-from mpesa_balance.errors import (
-    AppRefused,
-    CredentialsRefused,
-    DarajaError,
-    DarajaRefused,
-    DarajaThrottled,
-    DarajaTokenInvalid,
-    DarajaUnclear,
-    DatabaseUnavailable,
-    RequestRefused,
-    SealBroken,
-    Unavailable,
-)
-from mpesa_balance.happenings import QueryMoved
-from mpesa_balance.queries import Ending
-from mpesa_balance.result_codes import Action, advice_for
-from mpesa_balance.shortcodes import Shortcode
-from worker import endings, metrics
-from worker.answers import Acknowledgement
-from worker.credentials import security_credential
+from mpesa_balance.errors import DarajaError, Unavailable
+from mpesa_balance.line import SPACING
+from worker import asking, lines, recording
 from worker.house import House
+from worker.recording import Answered, Outcome
 from worker.turns import Turn
 
 logger = logs.get_logger(__name__)
 
-#: How soon to try again where a fault of ours kept us from asking, in seconds.
-_AFTER_OUR_FAULT: Final = 5
+#: How often whoever attends a line looks at it, and at what has come back, in seconds: a look costs
+#: several times what one more query in it does. Where others come, so many times as long.
+_GATHERED: Final = 0.05
+_WHERE_BUSY: Final = 4
 
-#: What came back, or what of ours kept us from asking.
-Outcome = Acknowledgement | DarajaError | Unavailable | SealBroken
-
-#: How soon a query is looked at again whose credential cannot be opened: a person must act first.
-_AFTER_BROKEN_SEAL: Final = 60
+#: So long one task attends a line, in seconds; then another goes on. What it still waits for is answered
+#: within its limits.
+_LONGEST: Final = 5.0
 
 
-def submit(house: House, query_id: UUID) -> None:
-    """Submit the first query in the line of this one's app, if it is due; record what Daraja answered.
+def submit(
+    house: House, query_id: UUID, most: int = beginnings.TOGETHER, gathered: float = _GATHERED
+) -> None:
+    """Attend the line of this query's app until nobody is due in it.
 
-    The attempt is committed before anything is sent, and no transaction is open meanwhile: a
-    process that dies in between leaves an attempt whose callback still finds its query.
+    most: how many are asked for at one moment. gathered: how long somebody else may take to come, in
+    seconds, to be served without a bell.
+    Attempts are committed before anything is sent, and no transaction is open meanwhile: a process
+    that dies in between leaves attempts whose callbacks still find their queries.
     """
     with bound_contextvars(query_id=query_id):
-        begun = _begin(house, query_id)
-    if begun is not None:
-        attempt, token = begun
-        with bound_contextvars(query_id=attempt.query_id, attempt_id=attempt.id):
-            _submit(house, attempt, token)
+        with house.database.transaction() as connection:
+            app = line.app_of(connection, house.database.sealer, query_id)
+        if app is None:
+            logger.warning("query_unknown", reason="it is not known here, and was not submitted")
+            return
+        _Attendant(house, app, most, gathered).serve()
 
 
-def _begin(house: House, query_id: UUID) -> tuple[Attempt, str | DarajaError | Unavailable] | None:
-    """The attempt that is due, committed, and the token for it or why there is none."""
-    with house.database.transaction() as connection:
-        app = line.app_of(connection, house.database.sealer, query_id)
-    if app is None:
-        logger.warning("query_unknown", reason="it is not known here, and was not submitted")
-        return None
-    # Before a slot is taken: whoever waits for a token to be minted would miss it.
-    token = _token(house, app)
-    with house.database.transaction() as connection:
-        grace = house.settings.submission_grace + house.settings.daraja_timeout
-        attempt = attempts.begin(connection, house.database.sealer, app, query_id, grace)
-        crash_at(CrashPoint.ATTEMPT_NOT_COMMITTED)
-    if attempt is None:
-        logger.info("nothing_due")
-        return None
-    return attempt, token
-
-
-def _submit(house: House, attempt: Attempt, token: str | DarajaError | Unavailable) -> None:
-    crash_at(CrashPoint.ATTEMPT_NOT_SENT)
-    outcome = _ask(house, attempt, token) if isinstance(token, str) else token
-    crash_at(CrashPoint.ANSWER_NOT_RECORDED)
-    # What Daraja said exists only here: a Postgres that is away for a moment must not lose it.
-    retry_over_time(
-        partial(_record, house, attempt, outcome),
-        DatabaseUnavailable,
-        max_retries=8,
-        interval_start=0.2,
-        interval_step=0.4,
-        interval_max=2,
-    )
-
-
-def _token(house: House, app: App) -> str | DarajaError | Unavailable:
-    """The app's token, or as a value why there is none."""
-    try:
-        return house.tokens.current(app)
-    except (DarajaError, Unavailable) as error:
-        return error
-
-
-def _ask(house: House, attempt: Attempt, token: str) -> Outcome:
-    """Daraja's answer as a value, with one fresh token where the shared one was not accepted."""
-    turn = Turn(house.database, attempt)
-    if isinstance(attempt.entry, SealBroken):
-        return attempt.entry
-    try:
-        body = _request_body(house, attempt, attempt.entry)
-        turn.come()
-        try:
-            return house.daraja.ask(attempt.app, token, body)
-        except DarajaTokenInvalid:
-            token = house.tokens.replace(attempt.app, token)
-            turn.come()
-            return house.daraja.ask(attempt.app, token, body)
-    except (DarajaError, Unavailable) as error:
-        return error
-
-
-def _record(house: House, attempt: Attempt, outcome: Outcome) -> None:
-    with house.database.transaction() as connection:
-        queries.lock(connection, attempt.query_id)
-        state = _Recorder(house, connection, attempt).record(outcome)
-        waiting = line.ring_next(connection, attempt.app.name)
-        has_ended = any(isinstance(one, QueryMoved) and one.is_ending for one in connection.happened)
-        crash_at(CrashPoint.ANSWER_NOT_COMMITTED)
-    metrics.submitted(state)
-    if waiting is not None:
-        crash_at(CrashPoint.NEXT_NOT_RUNG)
-        house.bells.submit(waiting)
-    if has_ended:
-        endings.follow(house)
-
-
-def _request_body(house: House, attempt: Attempt, entry: Shortcode) -> dict[str, str]:
-    """What is sent. Raises DarajaRefused where Daraja would refuse it, with everything that is wrong."""
-    urls = house.settings.callbacks.signer.urls(house.settings.callback_base_url, attempt.id)
-    try:
-        request = DarajaRequest(
-            initiator=entry.initiator,
-            security_credential=security_credential(entry, attempt.app),
-            party_a=entry.shortcode,
-            identifier_type=entry.identifier_type,
-            remarks=attempt.remarks,
-            result_url=urls[RESULT],
-            queue_timeout_url=urls[TIMEOUT],
-        )
-        request.check(production=attempt.app.is_production)
-    except RequestRefused as refused:
-        raise DarajaRefused(f"nothing was sent, because Daraja would refuse it: {refused}") from None
-    return request.body()
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorder:
-    """Records the outcome of one attempt in one transaction."""
+@dataclass(slots=True)
+class _Attendant:
+    """Whoever attends a line, and what he waits for."""
 
     house: House
-    connection: Connection
-    attempt: Attempt
+    app: App
+    most: int
+    gathered: float
+    asked: "dict[Future[Outcome], Attempt]" = field(default_factory=dict)
+    #: Whether somebody may be due in the line; and when to look at it again while answers are waited for.
+    goes_on: bool = True
+    looks_again_at: float = float("inf")
+    is_busy: bool = False
+    has_handed_on: bool = False
+    is_left: bool = False
+    #: What nobody had foreseen: it is raised when all that is known is recorded.
+    failed: BaseException | None = None
 
-    def record(self, outcome: Outcome) -> str:
-        """Give what became of the attempt: a state of it, or that it was withdrawn."""
-        if isinstance(outcome, Acknowledgement):
-            return self._acknowledged(outcome)
-        if isinstance(outcome, DarajaUnclear):
-            # Its callback may still come; the grace that began with the attempt runs on.
-            return self._answered(attempts.UNKNOWN, outcome)
-        if isinstance(outcome, DarajaRefused):
-            state = self._answered(attempts.REFUSED, outcome)
-            self._fail(outcome)
-            return state
-        if isinstance(outcome, DarajaError):
-            state = self._answered(attempts.NOT_TAKEN, outcome)
-            self._try_again(outcome)
-            return state
-        # Nothing was sent, and that was our fault: it counts for nothing and fails no query.
-        wait = _AFTER_BROKEN_SEAL if isinstance(outcome, SealBroken) else _AFTER_OUR_FAULT
-        attempts.withdraw(self.connection, self.attempt.id, wait)
-        logger.warning("query_not_submitted", reason=str(outcome))
-        return metrics.WITHDRAWN
+    @property
+    def pause(self) -> float:
+        """From one look to the next, in seconds."""
+        return self.gathered * (_WHERE_BUSY if self.is_busy else 1)
 
-    def _acknowledged(self, taken: Acknowledgement) -> str:
-        answer = Answer(
-            state=attempts.ACKNOWLEDGED,
-            http_status=taken.http_status,
-            code=taken.code,
-            description=taken.description,
-            originator_conversation_id=taken.originator_conversation_id,
-            conversation_id=taken.conversation_id,
+    def serve(self) -> None:
+        """Look, ask, record, and look again, for as long as somebody is due or comes a moment later."""
+        leaves_at = time.monotonic() + _LONGEST
+        lines.attend(self.house, self.app.name)
+        try:
+            while not self.is_left and time.monotonic() < leaves_at:
+                self._look()
+            if not self.is_left:
+                self._hand_on()
+        finally:
+            # What was sent is answered, whatever has become of us.
+            while self.asked:
+                if self._record_what_is_back():
+                    self._ring_for_next()
+        if self.failed is not None:
+            raise self.failed
+
+    def _look(self) -> None:
+        looked_at = time.monotonic()
+        # Whoever waits for answers only has left the line to others.
+        if len(self.asked) < self.most:
+            has_come = lines.attend(self.house, self.app.name)
+            self.is_busy |= has_come
+            if has_come or self.goes_on or looked_at >= self.looks_again_at:
+                self._begin()
+        self.goes_on = self._record_what_is_back()
+        if not (self.asked or self.goes_on):
+            # Whoever comes a moment later is served without a bell.
+            time.sleep(max(looked_at + self.pause - time.monotonic(), 0))
+            self.goes_on = lines.leave(self.house, self.app.name)
+            self.is_left = not self.goes_on
+
+    def _begin(self) -> None:
+        # Before a slot is taken: whoever waits for a token to be minted would miss it.
+        token, room = self._token(), self.most - len(self.asked)
+        settings, database = self.house.settings, self.house.database
+        with database.transaction() as connection:
+            grace = settings.submission_grace + settings.daraja_timeout
+            begun = beginnings.begin(connection, database.sealer, self.app.name, grace, room)
+            crash_at(CrashPoint.ATTEMPT_NOT_COMMITTED)
+        self.looks_again_at = float("inf")
+        if not begun:
+            logger.info("nothing_due")
+            return
+        # What it is told by now: somebody may have replaced its credentials.
+        self.app = begun[0].app
+        self._send(begun, token)
+        self.looks_again_at = time.monotonic() + max(
+            SPACING / float(self.app.requests_per_second), self.pause
         )
-        attempts.answer(self.connection, self.attempt.id, answer)
-        # A result that came first has moved the query already; then this only fills in the ids.
-        moved = queries.acknowledge(self.connection, self.attempt.query_id, self.attempt.id)
-        logger.info("query_acknowledged", moved=moved.value)
-        return attempts.ACKNOWLEDGED
+        if len(begun) == room and not self.has_handed_on:
+            self._hand_on()
+            self.has_handed_on = True
 
-    def _answered(self, state: str, error: DarajaError) -> str:
-        answer = Answer(state=state, http_status=error.http_status, code=error.code, description=str(error))
-        attempts.answer(self.connection, self.attempt.id, answer)
-        logger.warning(
-            "submission_not_acknowledged",
-            state=state,
-            code=error.code,
-            http_status=error.http_status,
-            reason=str(error),
-        )
-        return state
+    def _send(self, begun: Sequence[Attempt], token: str | DarajaError | Unavailable) -> None:
+        crash_at(CrashPoint.ATTEMPT_NOT_SENT)
+        for attempt in begun:
+            # Its slot is counted from now, however long a thread for it takes to come.
+            turn, context = Turn(self.house.database, attempt), copy_context()
+            sent = self.house.senders.submit(context.run, asking.ask, self.house, attempt, turn, token)
+            self.asked[sent] = attempt
 
-    def _try_again(self, error: DarajaError) -> None:
-        schedule, number = self.house.settings.retries, self.attempt.number
-        is_quota = isinstance(error, DarajaThrottled)
-        wait = schedule.wait(Action.RETRY_LATER if is_quota else Action.RETRY, number - 1)
-        if is_quota:
-            # The quota is the app's: whatever else it sends now would be refused as well.
-            line.hold_back(self.connection, self.attempt.app.name, schedule.quota_backoff)
-        query_id = self.attempt.query_id
-        if wait is None or not attempts.try_again_after(self.connection, query_id, wait):
-            self._fail(error)
+    def _token(self) -> str | DarajaError | Unavailable:
+        """The app's token, or as a value why there is none."""
+        try:
+            return self.house.tokens.current(self.app)
+        except (DarajaError, Unavailable) as error:
+            return error
 
-    def _fail(self, error: DarajaError) -> None:
-        ending = Ending(
-            cause="submission",
-            attempt_id=self.attempt.id,
-            result_code=error.code,
-            result_description=str(error),
-        )
-        queries.fail(self.connection, self.attempt.query_id, ending)
-        if isinstance(error, CredentialsRefused):
-            because = f"Daraja said {error.code or 'no code'}, {error}"
-            advice = advice_for(error.code, str(error)) or ""
-            breaker.suspend_after(self.connection, self.attempt.id, because, advice)
-        elif isinstance(error, AppRefused):
-            outbox.add(self.connection, outbox.APP_REFUSED, str(error), self.attempt.query_id)
+    def _hand_on(self) -> None:
+        """Let another attendant come, where somebody is next."""
+        # Before the look: whoever comes after it finds nobody here, and rings.
+        lines.leave(self.house, self.app.name)
+        self._ring_for_next()
+
+    def _ring_for_next(self) -> None:
+        # Each bell brings an attendant, who may ring as well: one from each is enough while any waits.
+        if self.has_handed_on and lines.are_bells_waiting(self.house):
+            return
+        with self.house.database.transaction() as connection:
+            next_in_line = line.first_of(connection, self.app.name)
+        if next_in_line is not None:
+            crash_at(CrashPoint.NEXT_NOT_RUNG)
+            lines.ring(self.house, self.app.name, next_in_line)
+
+    def _record_what_is_back(self) -> bool:
+        """Record, together, what comes back within a moment; whether somebody is next in the line."""
+        wait(self.asked, self.pause)
+        back: list[Answered] = []
+        for one in [one for one in self.asked if one.done()]:
+            attempt = self.asked.pop(one)
+            if (failed := one.exception()) is None:
+                back.append(Answered(attempt, one.result()))
+            else:
+                # Its attempt stays as one of which nobody knows what became.
+                self.failed = self.failed or failed
+        if not back:
+            return False
+        crash_at(CrashPoint.ANSWER_NOT_RECORDED)
+        return recording.record(self.house, back)

@@ -1,16 +1,11 @@
 """The sweeper: any number of them, any number of times, each tick changing only what is due."""
 
-from typing import Final
-
 from mpesa_balance import inbox, line, logs, outbox, passwords, queries
 from mpesa_balance.crash_points import CrashPoint, crash_at
-from worker import alerting, endings
+from worker import alerting, endings, lines
 from worker.house import House
 
 logger = logs.get_logger(__name__)
-
-#: A submission that was rung this long ago and did not begin has lost its message.
-RING_AGAIN_AFTER: Final = 20
 
 
 def sweep(house: House) -> None:
@@ -24,6 +19,8 @@ def sweep(house: House) -> None:
         unfinished = inbox.ring_unfinished(connection)
     for callback_id in unfinished:
         house.bells.judge(callback_id)
+    # Also what nobody has told whose process ended, or whose broker was away.
+    house.replies_due.set()
     endings.follow(house)
     with house.database.transaction() as connection:
         passwords.tell_of_old_passwords(connection)
@@ -45,10 +42,9 @@ def sweep(house: House) -> None:
 
 
 def ring(house: House) -> None:
-    """Ring for the first in the line of each app."""
+    """Ring for the line of each app that may go on before the next tick."""
     with house.database.transaction() as connection:
-        due = line.ring_due(connection, RING_AGAIN_AFTER, house.settings.sweep_interval)
+        first = line.first_of_each(connection, house.settings.sweep_interval)
     crash_at(CrashPoint.BELLS_NOT_RUNG)
-    # Rung after the commit: a worker that is quicker than us must find the row.
-    for query_id in due:
-        house.bells.submit(query_id)
+    for app, query_id in first.items():
+        lines.ring(house, app, query_id)

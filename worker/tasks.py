@@ -60,7 +60,7 @@ def get_balance(*, request_id: str, channel: str, requested_by: str | None = Non
 
 @app.task(name=contract.SUBMIT_QUERY, **PATIENT)
 def submit_query(*, query_id: str) -> None:
-    """Put the first query in the line of this one's app to Daraja."""
+    """Put those who wait in the line of this query's app to Daraja."""
     submission.submit(house(), UUID(query_id))
 
 

@@ -14,6 +14,10 @@ from worker import metrics
 #: exact.
 _LEAST_MARGIN: Final = 0.02
 
+#: So late is too late whatever the rate, in seconds: Daraja counts by the second, and so much longer are
+#: the slots of a second.
+_STALLED: Final = SPACING - 1
+
 
 class Turn:
     """The slots of one attempt. No transaction is open while it waits."""
@@ -31,17 +35,24 @@ class Turn:
         What comes late would be sent together with what has the slots after it: a token that was
         minted first makes all that waited for it ready at the same moment.
         """
-        margin = max((SPACING - 1) / float(self._app.requests_per_second), _LEAST_MARGIN)
-        if time.monotonic() > self._slot + margin:
-            self._slot = time.monotonic() + self._next()
-        wait = max(self._slot - time.monotonic(), 0)
-        time.sleep(wait)
-        metrics.waited(wait)
+        begun = time.monotonic()
+        if begun > self._slot + max((SPACING - 1) / float(self._app.requests_per_second), _LEAST_MARGIN):
+            self._take_next()
+        self._sleep()
+        # A machine that stalls wakes all that sleep at one moment, as if they had no slots.
+        while time.monotonic() > self._slot + _STALLED:
+            self._take_next()
+            self._sleep()
+        metrics.waited(time.monotonic() - begun)
         self._slot = float("-inf")
 
-    def _next(self) -> float:
+    def _sleep(self) -> None:
+        time.sleep(max(self._slot - time.monotonic(), 0))
+
+    def _take_next(self) -> None:
         with self._database.transaction() as connection:
-            wait = line.take_slot(connection, self._app.name)
-        if wait is None:
+            slots = line.take_slots(connection, self._app.name)
+        if slots is None:
             raise Unavailable(f"the next slot of app {self._app.name} is too far off")
-        return wait
+        # From now: a Postgres that takes its time must not make this one late at once.
+        self._slot = time.monotonic() + slots.wait

@@ -115,6 +115,12 @@ def named(connection: Connection, sealer: Sealer, name: str) -> App:
     return _app(row, sealer)
 
 
+def held(connection: Connection, sealer: Sealer, name: str) -> App:
+    """One app, which nobody else changes or gives slots of until this transaction ends. Raises NotFound."""
+    connection.execute(_HOLD, {"name": name})
+    return named(connection, sealer, name)
+
+
 def _app(row: dict[str, Any], sealer: Sealer) -> App:
     opened = {
         column: sealer.open_text(row[column], credential_place(row["name"], column))
@@ -152,6 +158,8 @@ _REPLACE: Final = """
 """
 
 _RATE: Final = "SELECT requests_per_second FROM daraja_apps WHERE name = %(name)s"
+
+_HOLD: Final = "SELECT FROM daraja_apps WHERE name = %(name)s FOR NO KEY UPDATE"
 
 _APPS: Final = """
     SELECT name, environment, base_url, certificate, consumer_key, consumer_secret, requests_per_second

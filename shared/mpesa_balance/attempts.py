@@ -1,26 +1,19 @@
 """Submission attempts in Postgres: each is committed before its request is sent, and fenced by its id."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from mpesa_balance import line, shortcodes
 from mpesa_balance.apps import App
 from mpesa_balance.database import Connection
 from mpesa_balance.errors import SealBroken
-from mpesa_balance.ids import time_ordered_id
-from mpesa_balance.line import LEAST_WAIT, MOST_WAIT, SPACING
-from mpesa_balance.sealing import Sealer
 from mpesa_balance.shortcodes import Shortcode
 
 ACKNOWLEDGED: Final = "acknowledged"
 NOT_TAKEN: Final = "not_taken"
 REFUSED: Final = "refused"
 UNKNOWN: Final = "unknown"
-
-#: How many attempts of one query Daraja may have taken without ending it. The query only reads.
-MOST_UNANSWERED: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,56 +64,10 @@ class Heard(NamedTuple):
     conversation_id: str | None = None
 
 
-def begin(
-    connection: Connection, sealer: Sealer, app: App, query_id: UUID, grace_seconds: int
-) -> Attempt | None:
-    """Take the right to submit the query that is first in the line of `app`, which is `query_id`'s.
-
-    Whoever answers a bell serves the line, so that queries leave in the order in which they were
-    asked, whichever bell is heard first. None where nothing is due, or where the app's next slot is
-    too far off to wait for. The next attempt of the query cannot begin before the grace has passed,
-    so this is also the lease.
-    """
-    attempt_id = time_ordered_id()
-    row = {
-        "app": app.name,
-        "query_id": query_id,
-        "attempt_id": attempt_id,
-        "grace": grace_seconds,
-        "most": MOST_UNANSWERED,
-        "least_wait": LEAST_WAIT,
-        "most_wait": MOST_WAIT,
-        "spacing": SPACING,
-    }
-    connection.execute(_LOCK_APP, row)
-    begun = connection.execute(_BEGIN, row).fetchone()
-    if begun is None or begun["query_id"] != query_id:
-        # Its bell has served another or nobody, so it must be rung once more.
-        connection.execute(_BELL_WAS_HEARD, row)
-    if begun is None:
-        return None
-    return Attempt(
-        id=attempt_id,
-        number=begun["number"],
-        query_id=begun["query_id"],
-        remarks=begun["remarks"],
-        wait=line.take_slot(connection, app.name) or 0.0,
-        entry=_entry(connection, sealer, begun["shortcode"]),
-        app=app,
-    )
-
-
-def _entry(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode | SealBroken:
-    # A value and no error: one credential that does not open must not hold up the line behind it.
-    try:
-        return shortcodes.held(connection, sealer, shortcode)
-    except SealBroken as broken:
-        return broken
-
-
-def answer(connection: Connection, attempt_id: UUID, given: Answer) -> None:
-    """Record what came back for an attempt."""
-    connection.execute(_ANSWER, {"id": attempt_id, **asdict(given)})
+def answer(connection: Connection, given: Mapping[UUID, Answer]) -> None:
+    """Record what came back for attempts."""
+    columns = {name: [getattr(one, name) for one in given.values()] for name in _ANSWER_COLUMNS}
+    connection.execute(_ANSWER, {"ids": list(given), **columns})
 
 
 def withdraw(connection: Connection, attempt_id: UUID, seconds: float) -> None:
@@ -128,9 +75,12 @@ def withdraw(connection: Connection, attempt_id: UUID, seconds: float) -> None:
     connection.execute(_WITHDRAW, {"id": attempt_id, "seconds": seconds})
 
 
-def try_again_after(connection: Connection, query_id: UUID, seconds: float) -> bool:
-    """Let the next attempt of a pending query begin after `seconds`; False where it ends before."""
-    row = {"query_id": query_id, "seconds": seconds}
+def try_again_after(connection: Connection, query_id: UUID, number: int, seconds: float) -> bool:
+    """Let the attempt after this one of a pending query begin after `seconds`.
+
+    False where the query ends before, or where that attempt has begun already.
+    """
+    row = {"query_id": query_id, "number": number, "seconds": seconds}
     return bool(connection.execute(_TRY_AGAIN_AFTER, row).rowcount)
 
 
@@ -152,56 +102,22 @@ def heard_of(connection: Connection, heard: Iterable[Heard]) -> None:
 
 # Locks are taken in one order everywhere, the query's before its attempts', so that a callback, an
 # answer and the next attempt wait for each other and never in a circle. The app's comes before both
-# in `begin`, which waits for no query, and after them in `line.hold_back`.
+# in `beginnings`, which waits for no query, and after them in `line.hold_back`.
 
-#: Beginnings of one app happen one after the other, so that its slots are given out in order.
-_LOCK_APP: Final = "SELECT FROM daraja_apps WHERE name = %(app)s FOR NO KEY UPDATE"
-
-#: The first in line, where the app's next slot is near. Its earlier attempts that never heard anything
-#: become unknown in the same statement.
-_BEGIN: Final = """
-    WITH app AS (
-        SELECT name FROM daraja_apps
-        WHERE name = %(app)s
-          AND next_slot_at <= clock_timestamp() + make_interval(secs => least(
-              greatest(%(least_wait)s, 2 * %(spacing)s / requests_per_second), %(most_wait)s)::float)
-    ), first AS (
-        SELECT q.id FROM app JOIN shortcodes s ON s.app = app.name JOIN balance_queries q USING (shortcode)
-        WHERE q.state = 'pending' AND NOT q.late AND q.next_attempt_at <= statement_timestamp()
-          AND q.deadline_at > statement_timestamp() AND s.suspended_at IS NULL
-          AND (SELECT count(*) FROM submission_attempts a
-               WHERE a.query_id = q.id AND a.state IN ('sending', 'unknown', 'acknowledged')) < %(most)s
-        ORDER BY q.created_at, q.id LIMIT 1 FOR UPDATE OF q SKIP LOCKED
-    ), taken AS (
-        UPDATE balance_queries q SET
-            attempts = attempts + 1,
-            next_attempt_at = now() + make_interval(secs => %(grace)s)
-        FROM first WHERE q.id = first.id AND q.state = 'pending'
-        RETURNING q.id, q.attempts, q.shortcode, q.remarks
-    ), given_up AS (
-        UPDATE submission_attempts a SET state = 'unknown' FROM taken
-        WHERE a.query_id = taken.id AND a.state = 'sending'
-    ), begun AS (
-        INSERT INTO submission_attempts (id, query_id, number, sent_at)
-        SELECT %(attempt_id)s, id, attempts, clock_timestamp() FROM taken
-    )
-    SELECT id AS query_id, attempts AS number, shortcode, remarks FROM taken
-"""
-
-#: A bell that was heard in vain will be rung again: by whoever is done first, or by the sweeper.
-_BELL_WAS_HEARD: Final = """
-    UPDATE balance_queries SET rung_at = '-infinity'
-    WHERE id = %(query_id)s AND state = 'pending' AND next_attempt_at <= now() AND deadline_at > now()
-"""
+_ANSWER_COLUMNS: Final = tuple(one.name for one in fields(Answer))
 
 #: What is said after a callback has proved the attempt does not take that back.
 _ANSWER: Final = """
-    UPDATE submission_attempts SET
-        state = %(state)s, answered_at = now(), http_status = %(http_status)s,
-        code = %(code)s, description = %(description)s,
-        originator_conversation_id = coalesce(%(originator_conversation_id)s, originator_conversation_id),
-        conversation_id = coalesce(%(conversation_id)s, conversation_id)
-    WHERE id = %(id)s AND (state <> 'acknowledged' OR %(state)s = 'acknowledged')
+    UPDATE submission_attempts a SET
+        state = said.state, answered_at = now(), http_status = said.http_status,
+        code = said.code, description = said.description,
+        originator_conversation_id = coalesce(said.originator, a.originator_conversation_id),
+        conversation_id = coalesce(said.conversation, a.conversation_id)
+    FROM unnest(
+        %(ids)s::uuid[], %(state)s::text[], %(http_status)s::int[], %(code)s::text[],
+        %(description)s::text[], %(originator_conversation_id)s::text[], %(conversation_id)s::text[]
+    ) AS said (id, state, http_status, code, description, originator, conversation)
+    WHERE a.id = said.id AND (a.state <> 'acknowledged' OR said.state = 'acknowledged')
 """
 
 _WITHDRAW: Final = """
@@ -215,7 +131,7 @@ _WITHDRAW: Final = """
 
 _TRY_AGAIN_AFTER: Final = """
     UPDATE balance_queries SET next_attempt_at = now() + make_interval(secs => %(seconds)s)
-    WHERE id = %(query_id)s AND state = 'pending'
+    WHERE id = %(query_id)s AND state = 'pending' AND attempts = %(number)s
       AND deadline_at > now() + make_interval(secs => %(seconds)s)
 """
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from mpesa_balance.answers import AnsweredBy
@@ -13,11 +13,15 @@ from mpesa_balance.ids import time_ordered_id
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The query that answers a request, and when the next one may be asked where it is too soon."""
+    """The query that answers a request, and when the next one may be asked where it is too soon.
+
+    app: in whose line a query stands that is not there yet; None for one that is.
+    """
 
     query_id: UUID
     answered_by: AnsweredBy
     next_possible_at: datetime | None = None
+    app: str | None = None
 
     @property
     def is_at_hand(self) -> bool:
@@ -25,34 +29,36 @@ class Answer:
         return self.answered_by in (AnsweredBy.REUSED, AnsweredBy.TOO_SOON)
 
 
-def lock(connection: Connection, shortcode: str) -> None:
-    """Wait until nobody else answers a request for this shortcode."""
-    connection.execute(_LOCK, {"shortcode": shortcode})
+class Found(NamedTuple):
+    """Whether a request has its query already, and what would answer it without a new one."""
+
+    is_answered: bool
+    answer: Answer | None
 
 
-def is_answered(connection: Connection, request_id: UUID) -> bool:
-    """Whether this request has a query already."""
-    return bool(connection.execute(_IS_ANSWERED, {"id": request_id}).rowcount)
-
-
-def existing_answer(connection: Connection, ask: BalanceAsk, minimum_interval: int) -> Answer | None:
-    """The query that answers this ask without a new one; None where a new one is wanted.
+def find(connection: Connection, request_id: UUID, ask: BalanceAsk, minimum_interval: int) -> Found:
+    """Look for the query that answers this ask; at the gate of its shortcode (see `shortcodes.askable`).
 
     A balance is as old as M-PESA says, or as its arrival where that is longer ago. The interval
     starts with a query that brought a balance: it keeps from asking what is known already.
     """
-    if ask.force:
-        return None
-    row = {"shortcode": ask.shortcode, "max_age": ask.max_age, "interval": minimum_interval}
-    found = connection.execute(_EXISTING, row).fetchone()
-    if found is None:
-        return None
-    return Answer(found["id"], AnsweredBy(found["answered_by"]), found["next_possible_at"])
+    row = {
+        "request_id": request_id,
+        "shortcode": ask.shortcode,
+        "force": ask.force,
+        "max_age": ask.max_age,
+        "interval": minimum_interval,
+    }
+    (found,) = connection.execute(_FIND, row).fetchall()
+    if found["id"] is None:
+        return Found(found["is_answered"], None)
+    answer = Answer(found["id"], AnsweredBy(found["answered_by"]), found["next_possible_at"])
+    return Found(found["is_answered"], answer)
 
 
-def new_answer() -> Answer:
+def new_answer(app: str | None) -> Answer:
     """A query that is not there yet."""
-    return Answer(time_ordered_id(), AnsweredBy.OPENED)
+    return Answer(time_ordered_id(), AnsweredBy.OPENED, app=app)
 
 
 def record(
@@ -62,13 +68,10 @@ def record(
     answer: Answer,
     deadline_seconds: int,
     trace_parent: str | None = None,
-    *,
-    rings: bool = True,
 ) -> bool:
     """Record a request with its answer, and open the query where it is a new one.
 
-    trace_parent: the W3C traceparent of its caller. rings: whether the caller rings for the query; what
-    nobody rings for, `line` rings for in its turn.
+    trace_parent: the W3C traceparent of its caller.
     False where this request is known already and nothing was written.
     """
     row = {
@@ -83,7 +86,6 @@ def record(
         "remarks": ask.remarks,
         "forced": ask.force,
         "deadline": deadline_seconds,
-        "rings": rings,
         "trace_parent": trace_parent,
         **_reply(ask),
     }
@@ -119,30 +121,30 @@ def _reply(ask: BalanceAsk | None) -> dict[str, Any]:
     }
 
 
-# The shortcode's row is the gate of all its requests: without it, two that come at once would both
-# find nothing in flight.
-_LOCK: Final = "SELECT FROM shortcodes WHERE shortcode = %(shortcode)s FOR NO KEY UPDATE"
-
-_IS_ANSWERED: Final = "SELECT FROM balance_requests WHERE id = %(id)s AND query_id IS NOT NULL"
-
 #: In the order of what serves the caller best: young enough, on its way, at hand.
-_EXISTING: Final = """
-    SELECT id, answered_by, next_possible_at FROM (
-        (SELECT 1 AS rank, query_id AS id, 'reused' AS answered_by, NULL::timestamptz AS next_possible_at
-         FROM balances
-         WHERE shortcode = %(shortcode)s AND as_of >= now() - make_interval(secs => %(max_age)s::int)
-           AND recorded_at >= now() - make_interval(secs => %(max_age)s::int)
-         ORDER BY as_of DESC LIMIT 1)
-        UNION ALL
-        (SELECT 2, id, 'joined', NULL FROM balance_queries
-         WHERE shortcode = %(shortcode)s AND state IN ('pending', 'acknowledged') AND ended_at IS NULL
-         ORDER BY created_at LIMIT 1)
-        UNION ALL
-        (SELECT 3, id, 'too_soon', created_at + make_interval(secs => %(interval)s) FROM balance_queries
-         WHERE shortcode = %(shortcode)s AND state = 'completed'
-           AND created_at > now() - make_interval(secs => %(interval)s)
-         ORDER BY created_at DESC LIMIT 1)
-    ) found ORDER BY rank LIMIT 1
+_FIND: Final = """
+    SELECT EXISTS (
+        SELECT FROM balance_requests WHERE id = %(request_id)s AND query_id IS NOT NULL
+    ) AS is_answered, found.id, found.answered_by, found.next_possible_at
+    FROM (SELECT 1) one LEFT JOIN LATERAL (
+        SELECT id, answered_by, next_possible_at FROM (
+            (SELECT 1 AS rank, query_id AS id, 'reused' AS answered_by,
+                    NULL::timestamptz AS next_possible_at
+             FROM balances
+             WHERE shortcode = %(shortcode)s AND as_of >= now() - make_interval(secs => %(max_age)s::int)
+               AND recorded_at >= now() - make_interval(secs => %(max_age)s::int)
+             ORDER BY as_of DESC LIMIT 1)
+            UNION ALL
+            (SELECT 2, id, 'joined', NULL FROM balance_queries
+             WHERE shortcode = %(shortcode)s AND state IN ('pending', 'acknowledged') AND ended_at IS NULL
+             ORDER BY created_at LIMIT 1)
+            UNION ALL
+            (SELECT 3, id, 'too_soon', created_at + make_interval(secs => %(interval)s) FROM balance_queries
+             WHERE shortcode = %(shortcode)s AND state = 'completed'
+               AND created_at > now() - make_interval(secs => %(interval)s)
+             ORDER BY created_at DESC LIMIT 1)
+        ) any_of_them WHERE NOT %(force)s ORDER BY rank LIMIT 1
+    ) found ON true
 """
 
 #: A request that has a query already writes nothing; one that was refused is answered after all,
@@ -164,10 +166,9 @@ _RECORD: Final = """
         WHERE balance_requests.refusal IS NOT NULL
         RETURNING query_id
     ), query AS (
-        INSERT INTO balance_queries (id, shortcode, remarks, forced, deadline_at, rung_at)
+        INSERT INTO balance_queries (id, shortcode, remarks, forced, deadline_at)
         SELECT query_id, %(shortcode)s, %(remarks)s, %(forced)s,
-               now() + make_interval(secs => %(deadline)s),
-               CASE WHEN %(rings)s THEN now() ELSE '-infinity' END
+               now() + make_interval(secs => %(deadline)s)
         FROM request WHERE %(opens)s
         RETURNING id
     ), event AS (

@@ -56,6 +56,9 @@ _CONNECT: Final[dict[str, Any]] = {
 #: costs as much as a statement.
 _TRUSTED_FOR: Final = 1.0
 
+#: How long a task waits for a connection of the pool before it is retried later, in seconds.
+_WAITS_FOR_CONNECTION: Final = 3.0
+
 #: Whatever Postgres may say of a statement.
 DATABASE_FAULTS: Final = psycopg.Error
 
@@ -137,8 +140,7 @@ class Database:
             # Rebalances after a failover, and bounds what a session can accumulate.
             max_lifetime=1800,
             max_idle=300,
-            # How long a task waits for a connection before it is retried later.
-            timeout=3,
+            timeout=_WAITS_FOR_CONNECTION,
             reconnect_timeout=30,
             open=True,
         )

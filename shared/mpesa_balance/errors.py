@@ -9,7 +9,9 @@ MpesaBalanceError
 │   ├── SpoolUnavailable         the disk of the webhook tier
 │   └── ArchiveUnavailable       the disk of the archives: nothing is removed
 ├── RequestRefused           what a caller asked cannot be done: say everything that is wrong with it
-│   └── NotFound                 the thing that was named is not there
+│   ├── NotFound                 the thing that was named is not there
+│   └── Forbidden                whoever asks may not do that, or not there
+├── NotSignedIn              whoever asks has not shown who he is
 ├── NoBalance                a request ended without a balance: its text says why and what to do
 │   └── AccountMissing           there is a balance, and the account that was named is not in it
 ├── NoAnswerYet              the time to wait is over: the request goes on, and can be looked at later
@@ -75,6 +77,17 @@ class NotFound(RequestRefused):
 
     def __init__(self, what: str) -> None:
         super().__init__([what])
+
+
+class Forbidden(RequestRefused):
+    """Whoever asks has shown who he is, and may not do that."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__([why])
+
+
+class NotSignedIn(MpesaBalanceError):
+    """Whoever asks has not shown who he is: no session or token, a wrong password, a used link."""
 
 
 class NoBalance(MpesaBalanceError):

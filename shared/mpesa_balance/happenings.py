@@ -40,4 +40,9 @@ class CallbackSettled:
     arrived_after: float | None
 
 
-Happening = QueryMoved | CallbackSettled
+@dataclass(frozen=True, slots=True)
+class RepliesAdded:
+    """Callers' own tasks are to be told something."""
+
+
+Happening = QueryMoved | CallbackSettled | RepliesAdded

@@ -1,6 +1,6 @@
 """Balance queries in Postgres: one verb a move. Guard and write are one statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
@@ -29,15 +29,18 @@ class Ending:
     completed_at: datetime | None = None
 
 
-def lock(connection: Connection, query_id: UUID) -> None:
-    """Wait until nobody else writes to this query or its attempts."""
-    connection.execute(_LOCK, {"id": query_id})
+def lock(connection: Connection, query_ids: Iterable[UUID]) -> None:
+    """Wait until nobody else writes to these queries or their attempts."""
+    connection.execute(_LOCK, {"ids": list(query_ids)})
 
 
-def acknowledge(connection: Connection, query_id: UUID, attempt_id: UUID) -> Moved:
-    """Daraja took the query."""
-    ending = Ending(cause="acknowledgement", attempt_id=attempt_id)
-    return _move(connection, query_id, QueryState.ACKNOWLEDGED, ending)
+def acknowledge(connection: Connection, taken: Mapping[UUID, UUID]) -> set[UUID]:
+    """Daraja took these queries, each with the attempt that stands beside it; gives those that moved."""
+    endings = {
+        query_id: Ending(cause="acknowledgement", attempt_id=attempt_id)
+        for query_id, attempt_id in taken.items()
+    }
+    return _move_all(connection, QueryState.ACKNOWLEDGED, endings)
 
 
 def complete(connection: Connection, query_id: UUID, ending: Ending) -> Moved:
@@ -193,7 +196,8 @@ _MOVE: Final = {
     if origins(to)
 }
 
-_LOCK: Final = "SELECT FROM balance_queries WHERE id = %(id)s FOR NO KEY UPDATE"
+#: In one order everywhere: two that share queries must not wait for each other.
+_LOCK: Final = "SELECT FROM balance_queries WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE"
 
 _STATE: Final = "SELECT state FROM balance_queries WHERE id = %(id)s"
 
@@ -228,9 +232,9 @@ _LOCK_SHORTCODE: Final = """
 _RETRY: Final = """
     WITH successor AS (
         INSERT INTO balance_queries
-            (id, shortcode, remarks, forced, deadline_at, next_attempt_at, rung_at, retry_of, retries)
+            (id, shortcode, remarks, forced, deadline_at, next_attempt_at, retry_of, retries)
         SELECT %(new_id)s, shortcode, remarks, forced, deadline_at,
-               now() + make_interval(secs => %(after)s), '-infinity', id, retries + 1
+               now() + make_interval(secs => %(after)s), id, retries + 1
         FROM balance_queries
         WHERE id = %(id)s AND state = 'failed' AND NOT late
           AND deadline_at > now() + make_interval(secs => %(after)s)

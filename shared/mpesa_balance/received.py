@@ -1,5 +1,6 @@
 """Callbacks as people look at them: the inbox, one callback whole, its replays. Reads only."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -79,11 +80,17 @@ class Replayed:
 
 
 def listed(
-    connection: Connection, selections: tuple[str, ...], shortcode: str | None = None, limit: int = 50
+    connection: Connection,
+    selections: tuple[str, ...],
+    shortcodes: Iterable[str] | None = None,
+    limit: int = 50,
 ) -> list[Received]:
-    """The newest callbacks that are any of the selections; without selections, any at all."""
+    """The newest callbacks that are any of the selections; without selections, any at all.
+
+    shortcodes: of which they are; None for all, also those whose attempt is gone.
+    """
     selected = sql.SQL(" OR ").join(map(_SELECTED.__getitem__, selections)) if selections else _ANY
-    row = {"shortcode": shortcode, "limit": limit}
+    row = {"shortcodes": None if shortcodes is None else list(shortcodes), "limit": limit}
     return [_received(found) for found in connection.execute(_LISTED.format(selected=selected), row)]
 
 
@@ -98,6 +105,11 @@ def shown(connection: Connection, callback_id: int) -> Received:
     if found is None:
         raise unknown(callback_id)
     return _received(found)
+
+
+def of_query(connection: Connection, query_id: UUID) -> list[Received]:
+    """The callbacks of a query's attempts, in the order in which they were recorded."""
+    return [_received(row) for row in connection.execute(_OF_QUERY, {"id": query_id})]
 
 
 def replays(connection: Connection, callback_id: int) -> list[Replayed]:
@@ -136,7 +148,7 @@ _ANY: Final = sql.SQL("true")
 _LISTED: Final = sql.SQL(
     _COLUMNS
     + """
-    WHERE ({selected}) AND (%(shortcode)s::text IS NULL OR q.shortcode = %(shortcode)s)
+    WHERE ({selected}) AND (%(shortcodes)s::text[] IS NULL OR q.shortcode = ANY(%(shortcodes)s::text[]))
     ORDER BY c.recorded_at DESC, c.id DESC LIMIT %(limit)s
 """
 )
@@ -148,6 +160,8 @@ _WAITING: Final = """
 """
 
 _SHOWN: Final = _COLUMNS + " WHERE c.id = %(id)s"
+
+_OF_QUERY: Final = _COLUMNS + " WHERE a.query_id = %(id)s ORDER BY c.recorded_at, c.id"
 
 _REPLAYS: Final = """
     SELECT replayed_at, replayed_by, disposition_before, disposition, reason

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from mpesa_balance.database import Connection
+from mpesa_balance.happenings import RepliesAdded
 
 #: A request that was refused has no query and no state; this is what its caller is told.
 REFUSED: Final = "refused"
@@ -30,12 +31,17 @@ class Reply:
 
 def add_for_queries(connection: Connection, query_ids: Sequence[UUID]) -> None:
     """These queries have just ended, so whoever asked for them and wants to know is told."""
-    connection.execute(_ADD_FOR_QUERIES, {"query_ids": list(query_ids)})
+    _add(connection, _ADD_FOR_QUERIES, {"query_ids": list(query_ids)})
 
 
 def add_for_request(connection: Connection, request_id: UUID) -> None:
     """This request had its answer, or its refusal, as soon as it was made."""
-    connection.execute(_ADD_FOR_REQUEST, {"request_id": request_id, "refused": REFUSED})
+    _add(connection, _ADD_FOR_REQUEST, {"request_id": request_id, "refused": REFUSED})
+
+
+def _add(connection: Connection, statement: str, row: dict[str, Any]) -> None:
+    if connection.execute(statement, row).rowcount:
+        connection.happened.append(RepliesAdded())
 
 
 def take(connection: Connection, limit: int = 100) -> list[Reply]:

@@ -1,5 +1,6 @@
 """The shortcodes, tills and MSISDNs that may be asked for, and who asks in their name."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -8,7 +9,7 @@ from mpesa_balance import apps
 from mpesa_balance.callback_urls import base_url_violations
 from mpesa_balance.daraja_request import check_initiator, check_party, check_security_credential
 from mpesa_balance.database import Connection
-from mpesa_balance.errors import NotFound, RequestRefused
+from mpesa_balance.errors import NotFound, RequestRefused, SealBroken
 from mpesa_balance.sealing import Sealer
 
 PASSWORD: Final = "password"  # noqa: S105 - the name of a kind, not a secret
@@ -83,33 +84,59 @@ def named(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
     return _shortcode(row, sealer)
 
 
-def held(connection: Connection, sealer: Sealer, shortcode: str) -> Shortcode:
-    """One shortcode as it stays until this transaction ends. Raises NotFound or SealBroken.
+def held(
+    connection: Connection, sealer: Sealer, shortcodes: Collection[str]
+) -> dict[str, Shortcode | SealBroken]:
+    """These shortcodes as they stay until this transaction ends, each by its own name.
 
     A credential that somebody is replacing is waited for: a refusal must be of the one that was sent.
+    One that does not open is a value and no error: it must not hold up the others.
     """
-    connection.execute(_HOLD, {"shortcode": shortcode})
-    return named(connection, sealer, shortcode)
+    rows = connection.execute(_HELD, {"shortcodes": sorted(shortcodes)})
+    return {row["shortcode"]: _shortcode_or_why_not(row, sealer) for row in rows}
 
 
-def refusals(connection: Connection, shortcode: str, callback_base_url: str | None) -> list[str]:
-    """Why this shortcode may not be asked for now, a sentence each; nothing where it may.
+def _shortcode_or_why_not(row: dict[str, Any], sealer: Sealer) -> Shortcode | SealBroken:
+    try:
+        return _shortcode(row, sealer)
+    except SealBroken as broken:
+        return broken
 
-    Where the callback address is known, what Daraja would refuse about it is among them.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Askable:
+    """A shortcode that is registered, and what may be in the way of asking for it."""
+
+    shortcode: str
+    app: str
+    environment: str
+    suspended_because: str | None
+
+    def refusals(self, callback_base_url: str | None) -> list[str]:
+        """Why this shortcode may not be asked for now, a sentence each; nothing where it may.
+
+        Where the callback address is known, what Daraja would refuse about it is among them.
+        """
+        wrong = []
+        if self.suspended_because is not None:
+            wrong.append(
+                f"shortcode {self.shortcode} is suspended ({self.suspended_because}): "
+                f"`mpesa-balance shortcodes resume {self.shortcode}` once that is mended"
+            )
+        if callback_base_url is not None:
+            production = self.environment == apps.PRODUCTION
+            wrong += base_url_violations(callback_base_url, production=production)
+        return wrong
+
+
+def askable(connection: Connection, shortcode: str, *, gate: bool = False) -> Askable | None:
+    """A shortcode as it stands; None where nobody has registered it.
+
+    gate: wait until nobody else answers a request for it, and keep others waiting. Without that, two
+    that ask at once would both find nothing in flight.
     """
-    row = connection.execute(_ASKABLE, {"shortcode": shortcode}).fetchone()
-    if row is None:
-        return [unregistered(shortcode)]
-    wrong = []
-    if row["suspended_because"] is not None:
-        wrong.append(
-            f"shortcode {shortcode} is suspended ({row['suspended_because']}): "
-            f"`mpesa-balance shortcodes resume {shortcode}` once that is mended"
-        )
-    if callback_base_url is not None:
-        production = row["environment"] == apps.PRODUCTION
-        wrong += base_url_violations(callback_base_url, production=production)
-    return wrong
+    row = connection.execute(_ASKABLE_AT_GATE if gate else _ASKABLE, {"shortcode": shortcode}).fetchone()
+    return Askable(**row) if row else None
 
 
 def unregistered(shortcode: str) -> str:
@@ -147,16 +174,21 @@ _REPLACE: Final = """
     RETURNING NOT EXISTS (SELECT FROM shortcodes s WHERE s.shortcode = %(shortcode)s) AS is_new
 """
 
-_SHORTCODES: Final = """
+_ENTRIES: Final = """
     SELECT shortcode, app, identifier_type, initiator, credential_kind, credential,
            credential_set_at, extract(day FROM now() - credential_set_at)::int AS password_age_days,
            suspended_at, suspended_because
-    FROM shortcodes WHERE shortcode = coalesce(%(shortcode)s, shortcode) ORDER BY shortcode
+    FROM shortcodes
 """
 
-_HOLD: Final = "SELECT FROM shortcodes WHERE shortcode = %(shortcode)s FOR SHARE"
+_SHORTCODES: Final = f"{_ENTRIES} WHERE shortcode = coalesce(%(shortcode)s, shortcode) ORDER BY shortcode"
+
+#: In one order everywhere: two that hold several must not wait for each other.
+_HELD: Final = f"{_ENTRIES} WHERE shortcode = ANY(%(shortcodes)s) ORDER BY shortcode FOR SHARE"
 
 _ASKABLE: Final = """
-    SELECT s.suspended_because, a.environment
+    SELECT s.shortcode, s.app, a.environment, s.suspended_because
     FROM shortcodes s JOIN daraja_apps a ON a.name = s.app WHERE s.shortcode = %(shortcode)s
 """
+
+_ASKABLE_AT_GATE: Final = f"{_ASKABLE} FOR NO KEY UPDATE OF s"
