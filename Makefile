@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test e2e faults faults-bounded fuzz bench slow-clients hung-broker check clean
+.PHONY: help demo up test e2e console browser screenshots vendor faults faults-bounded fuzz bench slow-clients hung-broker check clean
 
 help: ## List what can be typed here
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -30,10 +30,25 @@ up: $(STAMP) ## Run the whole system in the foreground until Ctrl-C
 	@$(BIN)/mpesa-balance up
 
 test: $(STAMP) ## Run the tests (about a minute)
-	@$(BIN)/python -m pytest -m 'not slow and not faults'
+	@$(BIN)/python -m pytest -m 'not slow and not faults and not console and not browser'
 
 e2e: $(STAMP) ## Run the slow tests: whole stacks, started, killed and started again
 	@$(BIN)/python -m pytest -m slow
+
+console: $(STAMP) ## Test the web console, its API and the people in it (a minute)
+	@$(BIN)/python -m pytest -m console
+
+browser: $(STAMP) ## Look at the console in Chromium, which must be installed; checks its accessibility too
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@$(BIN)/python -m pytest -n 2 -m browser
+
+screenshots: $(STAMP) ## The same, and put the pictures of the pages into the docs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@mkdir -p ops/docs/screenshots
+	@SCREENSHOTS=ops/docs/screenshots $(BIN)/python -m pytest -n 2 -m browser
+
+vendor: ## Copy anew what the console's pages take from npm (needs npm)
+	@ops/console/assets/vendor.sh
 
 faults: $(STAMP) ## Break whole stacks, hold the ledger against them, write ops/docs/faults.md (half an hour)
 	@rm -f .faults.jsonl

@@ -21,6 +21,9 @@ def main(folder: Path) -> None:
         **_of_redis("caller", "caller_broker_url"),
         "sealing_keys": f"k1:{_key()}",
         "callback_keys": _key(),
+        "console_keys": _key(),
+        # Of single sign-on, where there is any: put the provider's in its place.
+        "oidc_client_secret": "",
         "flower_basic_auth": f"operator:{secrets.token_urlsafe(18)}",
     }
     if folder.exists():

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from mpesa_balance.cli import checking
 from mpesa_balance.contract import QUEUES
 from mpesa_balance.environment import Reader, load
-from ops.stack.programs import EXPOSING, Ports, programs
+from ops.stack.programs import EXPOSING, Ports, console_command, programs
 from tests.conftest import GOOD_ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
@@ -52,8 +52,12 @@ def test_the_dockerfile_has_nothing_that_its_linter_finds() -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-def test_nothing_is_published_but_the_webhook_port() -> None:
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["webhooks"]
+def test_nothing_is_published_but_the_webhook_port_and_to_this_host_alone_the_console() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {
+        "webhooks": ["${WEBHOOK_PORT:-8080}:8080"],
+        "console": ["127.0.0.1:${CONSOLE_PORT:-8090}:8090"],
+    }
 
 
 def test_every_service_that_stays_up_has_a_health_check() -> None:
@@ -84,7 +88,7 @@ def test_secrets_come_as_files_and_the_webhook_tier_gets_none_for_the_database()
             assert (
                 name.endswith("_FILE")
                 or not re.search(r"PASSWORD|SECRET|KEYS|_URL$", name)
-                or (name == "CALLBACK_BASE_URL")
+                or name in ("CALLBACK_BASE_URL", "CONSOLE_URL")
             )
     assert "database_url" not in SERVICES["webhooks"]["secrets"]
 
@@ -103,7 +107,10 @@ def test_every_setting_in_the_compose_file_is_one_that_we_know() -> None:
             assert name.removesuffix("_FILE") in known or name == "REMAP_SIGTERM"
 
 
-@pytest.mark.parametrize(("service", "read"), [("callbacks", Reader.worker), ("webhooks", Reader.webhooks)])
+@pytest.mark.parametrize(
+    ("service", "read"),
+    [("callbacks", Reader.worker), ("webhooks", Reader.webhooks), ("console", Reader.console)],
+)
 def test_every_setting_can_be_given_through_the_compose_file(
     service: str, read: Callable[[Reader], object]
 ) -> None:
@@ -123,7 +130,7 @@ def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_compose_fil
 
 
 def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_stack() -> None:
-    ports = Ports(webhooks=1, flower=2, redis=3, simulator=4)
+    ports = Ports(webhooks=1, flower=2, console=5, redis=3, simulator=4)
     listed = programs(Path("/state"), ports, simulated=True)
     found = [queue for program in listed for queue in watched(list(program.command))]
     assert sorted(found) == sorted(set(QUEUES.values()))
@@ -131,11 +138,16 @@ def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_stack() -> 
 
 def test_each_program_of_the_stack_tells_of_itself_on_a_port_of_its_own_and_on_loopback() -> None:
     metrics = {name: number for number, name in enumerate(EXPOSING, 5)}
-    ports = Ports(webhooks=1, flower=2, redis=3, simulator=4, metrics=metrics)
+    ports = Ports(webhooks=1, flower=2, console=5, redis=3, simulator=4, metrics=metrics)
     given = {one.name: one.environment for one in programs(Path("/state"), ports, simulated=True)}
     told = {name: own for name, own in given.items() if "METRICS_PORT" in own}
     assert {name: int(own["METRICS_PORT"]) for name, own in told.items()} == metrics
     assert {own["METRICS_HOST"] for own in told.values()} == {"127.0.0.1"}
+
+
+def test_the_console_is_served_in_compose_as_on_one_machine() -> None:
+    ours = " ".join(console_command(8090)[2:]).replace("127.0.0.1", "0.0.0.0")
+    assert ours == " ".join(SERVICES["console"]["command"]).replace("=", " ")
 
 
 def test_the_broker_keeps_what_it_has_and_forgets_nothing() -> None:
@@ -150,10 +162,11 @@ def test_secrets_are_made_once_and_fit_the_settings(
     folder = tmp_path / "secrets"
     assert run(sys.executable, "ops/new_secrets.py", str(folder)).returncode == 0
     assert {path.name for path in folder.iterdir()} == set(COMPOSE["secrets"])
-    for name in ("DATABASE_URL", "BROKER_URL", "SEALING_KEYS", "CALLBACK_KEYS"):
+    for name in ("DATABASE_URL", "BROKER_URL", "SEALING_KEYS", "CALLBACK_KEYS", "CONSOLE_KEYS"):
         monkeypatch.setenv(f"{name}_FILE", str(folder / name.lower()))
     monkeypatch.setenv("CALLBACK_BASE_URL", "https://pay.example.co.ke")
     assert load(Reader.worker)
+    assert load(Reader.console)
     for user, url in REDIS_URLS.items():
         monkeypatch.setenv("BROKER_URL_FILE", str(folder / url))
         address = urlsplit(load(Reader.broker).broker_url)

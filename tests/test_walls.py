@@ -35,6 +35,10 @@ PURE = (
     "alert_checks",
     "alert_texts",
     "ids",
+    "csv_files",
+    "ledgers",
+    "moments",
+    "reconciliation",
 )
 
 HEAVY = {
@@ -91,14 +95,15 @@ def test_the_client_brings_celery_and_nothing_heavy() -> None:
 
 
 SPEAKS_SQL = sorted(
-    path.stem
-    for path in LIBRARY.glob("*.py")
+    str(path.relative_to(LIBRARY).with_suffix(""))
+    for path in (*LIBRARY.glob("*.py"), *LIBRARY.glob("people/*.py"))
     if {"psycopg", "mpesa_balance.database.Connection"} & file_imports(path)
 )
 
 
 def test_every_room_with_tables_is_found() -> None:
-    assert {"database", "queries", "attempts", "line", "inbox", "breaker", "diagnosis"} <= set(SPEAKS_SQL)
+    rooms = {"database", "queries", "attempts", "line", "inbox", "breaker", "diagnosis", "people/users"}
+    assert rooms <= set(SPEAKS_SQL)
 
 
 @pytest.mark.parametrize("name", SPEAKS_SQL)
@@ -120,9 +125,15 @@ def test_the_worker_knows_no_webhook_tier_and_no_flask() -> None:
     assert not loaded & {"webhooks", "flask", "ops", "marshmallow.flask"}
 
 
+def test_the_console_knows_no_worker_and_no_webhook_tier() -> None:
+    loaded = loaded_by("ops.console.app")
+    assert {"flask", "psycopg", "celery"} <= loaded
+    assert not loaded & {"worker", "webhooks", "granian", "ops.simulator"}
+
+
 def test_only_the_library_speaks_sql() -> None:
-    for room in ("worker", "webhooks"):
-        for path in (ROOT / room).glob("*.py"):
+    for room in ("worker", "webhooks", "ops/console"):
+        for path in (ROOT / room).rglob("*.py"):
             assert not any(name.startswith("psycopg") for name in file_imports(path)), path
 
 
@@ -150,5 +161,7 @@ def test_the_library_imports_no_program_but_by_name_at_the_command_line() -> Non
         assert not tops & {"worker", "webhooks", "ops"}, path
 
 
-def test_the_command_line_needs_nothing_of_prometheus() -> None:
-    assert "prometheus_client" not in loaded_by("mpesa_balance.cli.main")
+def test_the_command_line_needs_nothing_of_prometheus_nor_what_only_reports_need() -> None:
+    assert not loaded_by("mpesa_balance.cli.main") & {
+        *("prometheus_client", "reportlab", "xlsxwriter", "pyarrow")
+    }

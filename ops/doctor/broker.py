@@ -23,8 +23,8 @@ OLDEST: Final = (7, 2)
 #: More than the workers leave behind in a normal minute: callbacks take milliseconds each.
 LONG_QUEUE: Final = 1000
 
-#: How long workers may take to say that they are there, in seconds.
-_WORKERS_SECONDS: Final = 1.0
+#: How long workers may take to say that they are there, in seconds: one whose machine is busy is no error.
+_WORKERS_SECONDS: Final = 3.0
 
 _QUEUES: Final = tuple(dict.fromkeys(QUEUES.values()))
 

@@ -74,7 +74,7 @@ def last_failure(patient: Patient, entry: RegisteredShortcode) -> list[Opinion]:
 def newest_balance(patient: Patient, entry: RegisteredShortcode) -> list[Opinion]:
     """Whether every amount of the newest balance is zero."""
     with patient.reading() as connection:
-        newest = history.latest(connection, patient.sealer, entry.shortcode)
+        newest = history.latest(connection, patient.sealer, [entry.shortcode])
     if not newest:
         return [ok(f"no balance yet: `mpesa-balance query {entry.shortcode} --wait` asks for one")]
     as_of = moment(newest[0].completed_at or newest[0].ended_at)

@@ -28,6 +28,7 @@ class Ports:
 
     webhooks: int
     flower: int
+    console: int
     redis: int
     simulator: int
     #: Where the webhook tier and each worker tell Prometheus of themselves, by the program's name.
@@ -74,10 +75,17 @@ def programs(
     yield worker("submissions", (SUBMISSIONS_QUEUE,), 4, ports.settings_of("submissions"))
     schedule = str(state / "beat-schedule")
     yield Program("beat", (*_CELERY, "beat", "--schedule", schedule, "--pidfile="))
+    yield Program("console", console_command(ports.console))
     yield Program(
         "flower",
         (*_CELERY, "flower", "--address=127.0.0.1", f"--port={ports.flower}", "--logging=warning"),
     )
+
+
+def console_command(port: int) -> tuple[str, ...]:
+    """The console under gunicorn; how it serves is in ops/console/server.py."""
+    config = ("--config", "python:ops.console.server")
+    return (sys.executable, "-m", "gunicorn", *config, "--bind", f"127.0.0.1:{port}")
 
 
 def worker(

@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 
 from mpesa_balance.errors import MpesaBalanceError
 
-#: From a cold start on two cores the stack takes about five seconds.
-PATIENCE_SECONDS: Final = 60
+#: From a cold start on two cores the stack takes about five seconds, and many times as long on a machine
+#: that has other work.
+PATIENCE_SECONDS: Final = 120
 
 _WORKERS: Final = ("callbacks", "submissions")
 

@@ -87,6 +87,7 @@ class StateDirectory:
         path = self.path / "secrets.json"
         known = _keys_and_passwords(path) if path.exists() else _new_keys()
         made = {name: secrets.token_urlsafe(18) for name in sorted(_PASSWORDS)}
+        made["CONSOLE_KEYS"] = new_key()
         if not path.exists() or made.keys() - known.keys():
             known = made | known
             _write_private(path, json.dumps(known, indent=1))

@@ -20,7 +20,7 @@ from mpesa_balance.settings import DatabaseSettings
 from mpesa_balance.shortcodes import PASSWORD, Shortcode
 from ops.migrate import migrate
 from ops.simulator.keys import KeyPair
-from ops.stack import readiness, servers
+from ops.stack import first_user, readiness, servers
 from ops.stack.ports import claim
 from ops.stack.programs import EXPOSING, Ports, programs
 from ops.stack.state import REDIS_FOLDER, StateDirectory
@@ -63,6 +63,7 @@ class UpOptions:
     daraja_url: str | None = None
     webhook_port: int = 0
     flower_port: int = 0
+    console_port: int = 0
 
 
 def up(options: UpOptions) -> bool:
@@ -79,6 +80,7 @@ def up(options: UpOptions) -> bool:
         own_broker_url = settings.pop(_WEBHOOKS_BROKER_URL, None)
         os.environ.update(settings)
         load(Reader.worker)
+        load(Reader.console)
         applied = migrate(settings["DATABASE_URL"])
         print(f"Postgres and Redis are up, {len(applied)} migrations applied.", flush=True)
         simulated = options.daraja_url is None
@@ -108,6 +110,8 @@ def _settings(
         "SEALING_KEYS": made["SEALING_KEYS"],
         "CALLBACK_KEYS": made["CALLBACK_KEYS"],
         "CALLBACK_BASE_URL": webhooks,
+        "CONSOLE_KEYS": made["CONSOLE_KEYS"],
+        "CONSOLE_URL": f"http://127.0.0.1:{ports.console}",
         "SPOOL_DIR": str(state.path / "spool"),
         "HEALTH_DIR": str(state.path / "health"),
         # The simulator sends from this machine.
@@ -121,6 +125,8 @@ def _settings(
         **brokers,
         "WEBHOOKS_URL": webhooks,
         "DARAJA_URL": options.daraja_url or f"http://127.0.0.1:{ports.simulator}",
+        # CONSOLE_URL may be given, and lead through a proxy.
+        "CONSOLE_OWN_URL": f"http://127.0.0.1:{ports.console}",
         "FLOWER_URL": f"http://127.0.0.1:{ports.flower}",
         "FLOWER_BASIC_AUTH": f"{_FLOWER_USER}:{made['FLOWER_PASSWORD']}",
         **{f"{name.upper()}_METRICS_URL": _metrics_url(port) for name, port in ports.metrics.items()},
@@ -186,10 +192,12 @@ def _refuse_to_replace_real_ones(connection: Connection, sealer: Sealer) -> None
 def _announce(state: StateDirectory, settings: dict[str, str], *, simulated: bool) -> bool:
     """Wait until everything answers, then tell where it is. False where it does not."""
     pages = {"webhooks": f"{settings['WEBHOOKS_URL']}/health/ready", "flower": settings["FLOWER_URL"]}
+    pages["console"] = f"{settings['CONSOLE_OWN_URL']}/health/ready"
     if simulated:
         pages["simulator"] = f"{settings['DARAJA_URL']}/simulator/certificate"
     try:
         readiness.wait_for(settings["BROKER_URL"], pages)
+        entrance = first_user.entrance(settings)
     except MpesaBalanceError as error:
         print(f"The stack did not come up: {error}", file=sys.stderr, flush=True)
         return False
@@ -197,6 +205,7 @@ def _announce(state: StateDirectory, settings: dict[str, str], *, simulated: boo
     print(
         f"\nReady. Callbacks: {settings['WEBHOOKS_URL']}/callbacks/balance/...\n"
         f"       Daraja:    {settings['DARAJA_URL']}\n"
+        f"       Console:   {entrance}\n"
         f"       Flower:    {settings['FLOWER_URL']} (name and password: "
         f"FLOWER_BASIC_AUTH in {state.env_file})\n"
         f"       Metrics:   {' '.join(settings[f'{name.upper()}_METRICS_URL'] for name in EXPOSING)}\n"
@@ -226,6 +235,7 @@ def _ports(options: UpOptions, held: ExitStack) -> Ports:
     return Ports(
         webhooks=claim(8080, held, wanted=options.webhook_port),
         flower=claim(5555, held, wanted=options.flower_port),
+        console=claim(8090, held, wanted=options.console_port),
         redis=claim(6380, held),
         simulator=claim(8081, held),
         metrics={name: claim(usual, held) for name, usual in EXPOSING.items()},

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from mpesa_balance.alert_rules import Kind, Limits
 from mpesa_balance.alert_texts import Facts
-from mpesa_balance.alerts import opened_detail, opened_limits
+from mpesa_balance.alerts import opened_detail, opened_limits, unknown
 from mpesa_balance.database import Connection
 from mpesa_balance.sealing import Sealer
 
@@ -74,6 +74,14 @@ def listed(connection: Connection, sealer: Sealer, *, everything: bool = False) 
     """The open alerts, newest first; or the newest thousand, whatever became of them."""
     rows = connection.execute(_LISTED, {"everything": everything})
     return [_alert(row, sealer) for row in rows]
+
+
+def shortcode_of(connection: Connection, alert_id: UUID) -> str | None:
+    """The shortcode that an alert is about, None for one that is about none. Raises NotFound."""
+    row = connection.execute("SELECT shortcode FROM alerts WHERE id = %(id)s", {"id": alert_id}).fetchone()
+    if row is None:
+        raise unknown(alert_id)
+    return cast("str | None", row["shortcode"])
 
 
 def _alert(row: dict[str, Any], sealer: Sealer) -> Alert:

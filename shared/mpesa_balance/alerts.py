@@ -96,8 +96,13 @@ def acknowledge(connection: Connection, alert_id: UUID, by: str) -> bool:
     be_alone(connection)
     row = connection.execute(_ACKNOWLEDGE, {"id": alert_id, "by": by}).fetchone()
     if row is None:
-        raise NotFound(f"there is no alert {alert_id}: see `mpesa-balance alerts list --all`")
+        raise unknown(alert_id)
     return Kind(row["kind"]) in ACKNOWLEDGED and bool(clear(connection, [alert_id]))
+
+
+def unknown(alert_id: UUID) -> NotFound:
+    """What is said where there is no such alert."""
+    return NotFound(f"there is no alert {alert_id}: see `mpesa-balance alerts list --all`")
 
 
 def opened_detail(sealer: Sealer, alert_id: UUID, sealed: bytes) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The audit trail: who asked, who looked, who changed what. It is appended to, and never changed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,8 +26,8 @@ class Action(StrEnum):
     """What was done. Programs of other versions may write others."""
 
     ASKED = "asked"  #: a balance was asked for; read from balance_requests, never added
-    BALANCE_SHOWN = "balance_shown"  #: the command line gave amounts out
-    PAYLOAD_SHOWN = "payload_shown"  #: the command line gave the bytes of a callback out
+    BALANCE_SHOWN = "balance_shown"  #: the command line, the console or its API gave amounts out
+    PAYLOAD_SHOWN = "payload_shown"  #: the command line or the console gave the bytes of a callback out
     ANSWER_FETCHED = "answer_fetched"  #: a caller fetched amounts by its request's id
     REPLY_SENT = "reply_sent"  #: amounts were sent to a caller's queue, as it had asked
     APP_ADDED = "app_added"
@@ -50,6 +51,19 @@ class Action(StrEnum):
     PRUNED = "pruned"  #: what ended long ago was archived and removed
     ARCHIVE_SHOWN = "archive_shown"  #: the command line gave amounts and payloads out
     ARCHIVE_RESEALED = "archive_resealed"
+    EXPORTED = "exported"  #: balances or queries were written into a file
+    RECONCILED = "reconciled"  #: balances were set against a ledger, and shown
+    RECONCILIATION_SHOWN = "reconciliation_shown"  #: its amounts were given out
+    USER_ADDED = "user_added"
+    USER_CHANGED = "user_changed"  #: another role, or other shortcodes
+    USER_DISABLED = "user_disabled"
+    USER_ENABLED = "user_enabled"
+    SIGN_IN_LINK_MADE = "sign_in_link_made"  #: whoever has it can set the user's password, once
+    PASSWORD_SET = "password_set"  # noqa: S105 - the name of an action, not a secret
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    API_TOKEN_MADE = "api_token_made"  # noqa: S105 - the name of an action, not a secret
+    API_TOKEN_REVOKED = "api_token_revoked"  # noqa: S105 - the name of an action, not a secret
     KEY_ROTATION_BEGUN = "key_rotation_begun"
     KEY_ROTATION_ENDED = "key_rotation_ended"
     KEY_DROP_ALLOWED = "key_drop_allowed"  #: nothing is sealed with it; settings are changed by hand
@@ -82,21 +96,32 @@ def add(connection: Connection, actor: str, action: Action, subject: str, detail
     subject: the shortcode, app, task, callback or key that it is about.
     detail: without credentials; amounts written as M-PESA writes them are left out here.
     """
-    row = {
-        "actor": printable(actor)[:_LONGEST_NAME],
-        "action": action,
-        "subject": printable(subject)[:_LONGEST_NAME],
-        "detail": printable(without_amounts(detail))[:_LONGEST_DETAIL],
-    }
-    connection.execute(_ADD, row)
+    connection.execute(_ADD, _row(actor, action, subject, detail))
 
 
 def look(connection: Connection, actor: str, action: Action, answer: BalanceAnswer) -> None:
     """Add that somebody is given an answer, before it is given out; nothing where it has no amounts."""
-    if answer.accounts:
-        ids = {"request": answer.request_id, "query": answer.query_id}
-        detail = ", ".join(f"{name} {one}" for name, one in ids.items() if one)
-        add(connection, actor, action, answer.shortcode or "", detail)
+    look_at_all(connection, actor, action, [answer])
+
+
+def look_at_all(
+    connection: Connection, actor: str, action: Action, answers: Iterable[BalanceAnswer], also: str = ""
+) -> None:
+    """Add that somebody is given answers, an entry for each that has amounts; and what else of each."""
+    shown = [answer for answer in answers if answer.accounts]
+    _add_all(connection, [_row(actor, action, one.shortcode or "", _told(one, also)) for one in shown])
+
+
+def add_for_each(
+    connection: Connection, actor: str, action: Action, subjects: Iterable[str], detail: str
+) -> None:
+    """Add an entry for each subject, so that it is found by any of them."""
+    _add_all(connection, [_row(actor, action, subject, detail) for subject in subjects])
+
+
+def _add_all(connection: Connection, rows: list[dict[str, str]]) -> None:
+    if rows:
+        connection.cursor().executemany(_ADD, rows)
 
 
 def entries(
@@ -126,6 +151,21 @@ def entries(
         "unnamed": UNNAMED_CALLER,
     }
     return [Entry(**found) for found in connection.execute(_ENTRIES, row)]
+
+
+def _row(actor: str, action: Action, subject: str, detail: str) -> dict[str, str]:
+    return {
+        "actor": printable(actor)[:_LONGEST_NAME],
+        "action": action,
+        "subject": printable(subject)[:_LONGEST_NAME],
+        "detail": printable(without_amounts(detail))[:_LONGEST_DETAIL],
+    }
+
+
+def _told(answer: BalanceAnswer, also: str) -> str:
+    ids = {"request": answer.request_id, "query": answer.query_id}
+    named = [f"{name} {one}" for name, one in ids.items() if one]
+    return ", ".join(filter(None, (*named, also)))
 
 
 def _uuid(text: str | None) -> UUID | None:

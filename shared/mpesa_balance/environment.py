@@ -5,6 +5,7 @@ A setting that holds a secret may instead be given as NAME_FILE, the path of a f
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -20,8 +21,10 @@ from mpesa_balance.settings import (
     HEALTH_DIRECTORY,
     BrokerSettings,
     CallbackSettings,
+    ConsoleSettings,
     DatabaseSettings,
     MetricsSettings,
+    OidcSettings,
     RetentionSettings,
     WebhookSettings,
     WorkerSettings,
@@ -137,6 +140,34 @@ class Reader:
             log_level=self.log_level(),
             metrics=self.metrics(),
             log_format=self.log_format(),
+        )
+
+    def console_url(self) -> str:
+        """CONSOLE_URL."""
+        return self._value("CONSOLE_URL", setting_checks.console_url, "http://127.0.0.1:8090")
+
+    def console(self) -> ConsoleSettings:
+        """Everything that the console reads."""
+        pool_size = self._whole("CONSOLE_POOL_SIZE", 6, at_least=1)
+        return ConsoleSettings(
+            database=replace(self.database(), pool_size=pool_size),
+            broker=self.broker(),
+            url=self.console_url(),
+            keys=self._value("CONSOLE_KEYS", setting_checks.keys),
+            trusted_hops=self._whole("TRUSTED_PROXY_HOPS", 0, at_least=0),
+            oidc=self._oidc(),
+            log_level=self.log_level(),
+            log_format=self.log_format(),
+        )
+
+    def _oidc(self) -> OidcSettings | None:
+        if not self._value("OIDC_ISSUER", str, ""):
+            return None
+        return OidcSettings(
+            issuer=self._value("OIDC_ISSUER", setting_checks.https_url, ""),
+            client_id=self._value("OIDC_CLIENT_ID", str),
+            client_secret=self._value("OIDC_CLIENT_SECRET", str),
+            name_claim=self._value("OIDC_NAME_CLAIM", str, "email"),
         )
 
     def _retries(self) -> RetrySchedule:

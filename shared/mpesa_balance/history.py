@@ -1,5 +1,6 @@
 """What is known of requests, queries and balances: reads only, opened for those who may see them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -41,10 +42,22 @@ def of_query(connection: Connection, sealer: Sealer, query_id: UUID) -> BalanceA
     raise NotFound(f"no query and no request has the id {query_id}: check it, or wait a moment")
 
 
-def latest(connection: Connection, sealer: Sealer, shortcode: str | None) -> list[BalanceAnswer]:
-    """The newest balance of one shortcode, or of each: by when it stood so, not by when it came."""
-    rows = connection.execute(_LATEST, {"shortcode": shortcode})
+def latest(
+    connection: Connection, sealer: Sealer, shortcodes: Iterable[str] | None, days_ago: int = 0
+) -> list[BalanceAnswer]:
+    """The newest balance of each of these shortcodes, or of all: by when it stood so, not by when it came.
+
+    days_ago: as it was known to stand so many days ago, by the database clock.
+    """
+    row = {"shortcodes": None if shortcodes is None else list(shortcodes), "days_ago": days_ago}
+    rows = connection.execute(_LATEST, row)
     return [_answer(row, sealer) for row in rows]
+
+
+def in_flight(connection: Connection) -> dict[str, QueryState]:
+    """The shortcodes that are being asked for at this moment, with the state of their newest query."""
+    rows = connection.execute(_IN_FLIGHT)
+    return {row["shortcode"]: QueryState(row["state"]) for row in rows}
 
 
 def timeline(connection: Connection, query_id: UUID) -> list[Event]:
@@ -102,10 +115,17 @@ _LATEST: Final = f"""
     SELECT NULL::uuid AS request_id, s.shortcode, NULL AS refusal, {_NOT_ASKED}, {_COLUMNS}
     FROM shortcodes s
     CROSS JOIN LATERAL (SELECT * FROM balances WHERE shortcode = s.shortcode
+                          AND (%(days_ago)s = 0 OR as_of <= now() - make_interval(days => %(days_ago)s))
                         ORDER BY as_of DESC LIMIT 1) b
     JOIN balance_queries q ON q.id = b.query_id
-    WHERE s.shortcode = coalesce(%(shortcode)s, s.shortcode) ORDER BY s.shortcode
+    WHERE %(shortcodes)s::text[] IS NULL OR s.shortcode = ANY(%(shortcodes)s::text[]) ORDER BY s.shortcode
 """  # noqa: S608 - both parts are constants above
+
+#: In words that the partial index of what is open is made of.
+_IN_FLIGHT: Final = """
+    SELECT DISTINCT ON (shortcode) shortcode, state FROM balance_queries
+    WHERE state IN ('pending', 'acknowledged') AND ended_at IS NULL ORDER BY shortcode, created_at DESC
+"""
 
 _TIMELINE: Final = """
     SELECT requested_at AS happened_at, 'asked' AS what,

@@ -28,7 +28,7 @@ CONSOLE: Final = "console"
 LIBRARY_RECORD: Final = "library_record"
 
 #: These tell at INFO what our own lines tell better, several times for each task or request.
-_CHATTY: Final = ("celery.app.trace", "celery.worker.strategy", "celery.beat", "yoyo", "urllib3")
+_CHATTY: Final = ("celery.app.trace", "celery.worker.strategy", "celery.beat", "yoyo", "urllib3", "authlib")
 
 #: What a line begins with.
 _FIRST: Final = ("timestamp", "level", "event", "logger", "query_id")

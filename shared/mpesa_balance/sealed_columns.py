@@ -13,6 +13,7 @@ from mpesa_balance import (
     alerts,
     apps,
     quarantine,
+    reconciliations,
     sealed_messages,
     shortcodes,
     stored_balances,
@@ -72,6 +73,12 @@ SEALED: Final = (
     SealedColumn(table="alert_channels", column="url", keys=("name",), place=alert_channels.url_place),
     SealedColumn(table="alert_rules", column="limits", keys=("id",), place=alerts.limits_place),
     SealedColumn(table="alerts", column="detail", keys=("id",), place=alerts.detail_place),
+    SealedColumn(
+        table="reconciliations",
+        column="document",
+        keys=("id",),
+        place=reconciliations.reconciliation_place,
+    ),
 )
 
 #: How many envelopes each key id has sealed; None stands for what is no envelope.

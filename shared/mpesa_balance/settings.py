@@ -103,3 +103,36 @@ class WorkerSettings:
             DELIVER_ALERTS: 5,
             PRUNE: 3600,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """The provider of single sign-on. name_claim: which of its claims is the name of a user."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    name_claim: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """Everything that the console reads.
+
+    url: where people reach it. keys: what its cookies are signed with, the first for new ones.
+    oidc: None without single sign-on.
+    """
+
+    database: DatabaseSettings
+    broker: BrokerSettings
+    url: str
+    keys: tuple[bytes, ...] = field(repr=False)
+    trusted_hops: int
+    oidc: OidcSettings | None
+    log_level: str
+    log_format: str = "auto"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether people reach it over HTTPS."""
+        return self.url.startswith("https://")

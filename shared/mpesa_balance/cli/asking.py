@@ -51,7 +51,8 @@ def query(shortcode: str, wait: bool, timeout: int, json_output: bool, **given: 
     database = Database(database_settings, "mpesa-balance-cli")
     with database.transaction() as connection:
         shortcodes.named(connection, database.sealer, shortcode)
-        wrong = shortcodes.refusals(connection, shortcode, callback_base_url=None)
+        entry = shortcodes.askable(connection, shortcode)
+        wrong = entry.refusals(callback_base_url=None) if entry else []
         # A balance that is at hand needs nothing to be asked; whether one is, the worker finds out.
         if wrong and given["max_age"] is None:
             raise RequestRefused(wrong)
@@ -97,7 +98,7 @@ def balances(shortcode: str | None, json_output: bool) -> None:
     with database.transaction() as connection:
         if shortcode:
             shortcodes.named(connection, database.sealer, shortcode)
-        newest = history.latest(connection, database.sealer, shortcode)
+        newest = history.latest(connection, database.sealer, [shortcode] if shortcode else None)
         for standing in newest:
             audit.look(connection, actor(), Action.BALANCE_SHOWN, standing)
     if json_output:

@@ -1,7 +1,6 @@
 """Reading the audit trail: who asked, who looked, who changed what."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import click
@@ -9,30 +8,12 @@ import click
 from mpesa_balance import audit as trail
 from mpesa_balance.audit import Action, Entry
 from mpesa_balance.cli import output, stores
-from mpesa_balance.results import EAST_AFRICA
-
-_AGO = re.compile(r"([0-9]{1,5})([mhdw])", re.ASCII)
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    """An instant, or how long ago it was. What names no zone is meant as it is shown: in East Africa."""
-    if value is None:
-        return None
-    try:
-        if found := _AGO.fullmatch(value):
-            return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
-        instant = datetime.fromisoformat(value)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{value!r} is no time: write 2026-11-01, 2026-11-01T08:30, 90m, 12h, 7d or 2w", ctx, param
-        ) from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=EAST_AFRICA)
+from mpesa_balance.cli.times import at_or_ago
 
 
 @click.command()
 @click.option(
-    "--since", callback=_since, metavar="TIME", help="Such as 2026-11-01, 2026-11-01T08:30, 12h or 7d."
+    "--since", callback=at_or_ago, metavar="TIME", help="Such as 2026-11-01, 2026-11-01T08:30, 12h or 7d."
 )
 @click.option("--actor", help="Any part of the name of who did it.")
 @click.option("--action", type=click.Choice([str(one) for one in Action]), help="What was done.")

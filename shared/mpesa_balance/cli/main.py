@@ -16,12 +16,16 @@ try:
         checking,
         doctoring,
         explaining,
+        exporting,
         pruning,
         quarantining,
         receiving,
+        reconciling,
         registering,
         rotating,
         running,
+        users,
+        watching,
     )
 except ImportError as missing:
     sys.exit(f"{missing.name} is not installed: pip install 'mpesa-balance[cli]' brings the command")
@@ -83,8 +87,8 @@ def _is_text(argument: str) -> bool:
 def main(env_file: Path | None) -> None:
     """Ask M-PESA for account balances, and look after the system that does.
 
-    Exit codes: 0 done, 1 failed, 2 wrong command line, 3 the query failed or timed out, 4 not
-    found, 5 refused, 6 Postgres, Redis or a disk away, 78 settings wrong.
+    Exit codes: 0 done, 1 failed, 2 wrong command line, 3 the query failed or timed out, or the book
+    differs, 4 not found, 5 refused, 6 Postgres, Redis or a disk away, 78 settings wrong.
     """
     if not all(_is_text(argument) for argument in sys.argv):
         raise RequestRefused(["an argument is not valid UTF-8: check what was pasted"])
@@ -106,6 +110,10 @@ for module in (
     registering,
     rotating,
     pruning,
+    reconciling,
+    exporting,
+    watching,
+    users,
     auditing,
     doctoring,
     checking,

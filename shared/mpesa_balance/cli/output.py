@@ -13,7 +13,7 @@ from rich.table import Table
 from mpesa_balance.answers import AnsweredBy, BalanceAnswer
 from mpesa_balance.balances import Account
 from mpesa_balance.history import Event
-from mpesa_balance.results import EAST_AFRICA
+from mpesa_balance.moments import told
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Write JSON.")
 
@@ -48,10 +48,18 @@ def write_json(document: Any) -> None:
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """A table; it says so where it has no rows."""
-    table = Table(*columns, title=title, title_justify="left")
+    table = folding_table(columns, title)
     for row in rows:
         table.add_row(*row)
     _console().print(table if table.rows else "Nothing yet.")
+
+
+def folding_table(columns: Sequence[str], title: str | None = None) -> Table:
+    """A table without rows. A terminal that is too narrow folds what does not fit; it cuts nothing off."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def write_standing(standing: BalanceAnswer) -> None:
@@ -99,7 +107,7 @@ def write_timeline(events: Iterable[Event]) -> None:
 
 def moment(instant: datetime | None) -> str:
     """An instant as people in Kenya read it; empty for none."""
-    return f"{instant.astimezone(EAST_AFRICA):%Y-%m-%d %H:%M:%S} EAT" if instant else ""
+    return told(instant) if instant else ""
 
 
 class Progress:
@@ -130,10 +138,11 @@ class Progress:
 
 def _account_row(account: Account) -> tuple[str, ...]:
     amounts = (account.current, account.available, account.reserved, account.uncleared)
-    return (account.name, account.currency or "?", *(_amount(amount) for amount in amounts))
+    return (account.name, account.currency or "?", *(amount_text(amount) for amount in amounts))
 
 
-def _amount(amount: Decimal | None) -> str:
+def amount_text(amount: Decimal | None) -> str:
+    """An amount as people read it."""
     return "not given" if amount is None else f"{amount:,}"
 
 

@@ -5,15 +5,13 @@ from typing import Any, Final
 
 import click
 
-from mpesa_balance import audit, received
-from mpesa_balance.audit import Action
+from mpesa_balance import callback_handling, received
 from mpesa_balance.cli import output, stores
 from mpesa_balance.cli.acting import actor
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused
 from mpesa_balance.inbox import Disposition
 from mpesa_balance.received import INBOX, SELECTIONS, Received
-from mpesa_balance.replays import replay
 
 #: What a script sees of a replay that applied nothing.
 EXIT_NOT_APPLIED: Final = 3
@@ -43,7 +41,7 @@ def list_callbacks(
     """Show the newest callbacks that wait for a person, or others."""
     selections = () if everything else only or INBOX
     with stores.database().transaction() as connection:
-        found = received.listed(connection, selections, shortcode, limit)
+        found = received.listed(connection, selections, [shortcode] if shortcode else None, limit)
     columns = ("Number", "Recorded", "Shortcode", "Kind", "What became of it", "Reason", "From")
     output.write_list(columns, [_row(one) for one in found], [one.document() for one in found], json_output)
 
@@ -102,27 +100,15 @@ def replay_callbacks(numbers: tuple[int, ...], only: tuple[str, ...], by: str, j
 
 
 def _payload(database: Database, number: int) -> bytes:
-    """The bytes of a callback, once it is on record who gets them."""
     with database.transaction() as connection:
-        found = received.payload(connection, database.sealer, number)
-        # By its shortcode, so that all who saw the amounts of one are found together.
-        about = received.shown(connection, number).shortcode or _subject(number)
-        audit.add(connection, actor(), Action.PAYLOAD_SHOWN, about, _subject(number))
-    return found
+        return callback_handling.payload(connection, database.sealer, number, actor())
 
 
 def _replayed(database: Database, number: int, by: str) -> dict[str, Any]:
     """One replay in a transaction of its own, so that one fault does not undo the others."""
     with database.transaction() as connection:
-        verdict = replay(connection, database.sealer, number, by)
-        detail = f"{verdict.disposition}, by {by}"
-        audit.add(connection, actor(), Action.CALLBACK_REPLAYED, _subject(number), detail)
+        verdict = callback_handling.replay(connection, database.sealer, number, by, actor())
     return {"id": number, "disposition": verdict.disposition, "reason": verdict.reason}
-
-
-def _subject(number: int) -> str:
-    """A callback in the audit trail: its number alone might be a shortcode's."""
-    return f"callback {number}"
 
 
 def _row(one: Received) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ _state_dir = click.option(
 @click.option("--daraja-url", help="Use the Daraja there instead of starting the simulator.")
 @click.option("--webhook-port", type=_PORT, default=0, help="8080 if it is free, else any.")
 @click.option("--flower-port", type=_PORT, default=0, help="5555 if it is free, else any.")
+@click.option("--console-port", type=_PORT, default=0, help="8090 if it is free, else any.")
 def up(**options: Any) -> None:
     """Run the whole system in the foreground until Ctrl-C.
 

@@ -1,0 +1,12 @@
+// Keeps the ages of figures true while a page stays open.
+"use strict";
+
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+setInterval(() => {
+  document.querySelectorAll("time.age").forEach((one) => {
+    const seconds = Math.max(Math.floor((Date.now() - Date.parse(one.dateTime)) / 1000), 0);
+    const [length, unit] = UNITS.find(([limit]) => seconds >= limit) ?? UNITS.at(-1);
+    one.textContent = `${Math.floor(seconds / length)} ${unit}`;
+  });
+}, 1000);
