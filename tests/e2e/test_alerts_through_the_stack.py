@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import private_folder
 from tests.e2e.running import running
-from tests.fakes import eventually
 from tests.receivers import web_receiver
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

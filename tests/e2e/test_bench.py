@@ -11,7 +11,7 @@ import pytest
 
 from ops.bench.rounds import DISK
 from ops.stack.programs import CHECKOUT
-from tests.fakes import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -13,6 +13,7 @@ from mpesa_balance import shortcodes
 from mpesa_balance.database import Database
 from ops.migrate import MIGRATIONS
 from tests.e2e.commands import refusal, run
+from tests.waiting import eventually
 from worker.house import House
 from worker.intake import open_request
 
@@ -64,7 +65,20 @@ def postgres_with_password(database_url: str) -> str:
         rules = Path(folder[0]) / "pg_hba.conf"
         rules.write_text(f"local all {role} scram-sha-256\n" + rules.read_text())
         connection.execute("SELECT pg_reload_conf()")
-    return database_url.replace("postgres:@", f"{role}:hunter2@")
+    url = database_url.replace("postgres:@", f"{role}:hunter2@")
+    eventually(lambda: is_refused(url))
+    return url
+
+
+def is_refused(url: str) -> bool:
+    """Whether the server has read its rules again, which it does in its own time."""
+    import psycopg
+
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def test_a_broker_that_is_away_says_so(environment: dict[str, str], house: House) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-import requests
 from celery import Celery
 
 from mpesa_balance import apps
@@ -19,8 +18,9 @@ from ops.stack.ports import free_port
 from ops.stack.programs import CHECKOUT, webhooks_command, worker
 from tests.conftest import SHORTCODE, open_query
 from tests.e2e.commands import refusal, run
-from tests.fakes import FakeDaraja, Reply, eventually
+from tests.fakes import FakeDaraja, Reply
 from tests.integration.answers import begin, failure, record, success
+from tests.waiting import eventually, is_answered
 from worker.house import House
 
 pytestmark = pytest.mark.slow
@@ -59,16 +59,9 @@ def installation(environment: dict[str, str], house: House) -> Iterator[dict[str
     tasks = (*worker("everything", tuple(QUEUES.values()), processes=1).command, "--pool=solo")
     with program(webhooks_command(port), settings), program(tasks, settings):
         with Celery(broker=environment["BROKER_URL"], set_as_current=False) as app:
-            eventually(lambda: app.control.ping(timeout=0.2, limit=1), seconds=30)
-        eventually(lambda: answers(f"{url}/health/live"))
+            eventually(lambda: app.control.ping(timeout=0.2, limit=1), seconds=90)
+        eventually(lambda: is_answered(f"{url}/health/live"))
         yield settings
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=1).ok
-    except requests.ConnectionError:
-        return False
 
 
 def test_an_installation_that_works_has_nothing_worse_than_warnings(

@@ -21,7 +21,6 @@ from mpesa_balance.sealed_columns import census
 from mpesa_balance.sealing import new_key
 from ops.key_uses import in_broker
 from tests.e2e.commands import refusal, run
-from tests.fakes import eventually
 from tests.integration.answers import record, rows, success
 from tests.integration.rotating import (
     CALLBACKS,
@@ -33,6 +32,7 @@ from tests.integration.rotating import (
     open_all,
     quarantine_callback,
 )
+from tests.waiting import eventually
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool
 from worker.house import House
@@ -172,7 +172,7 @@ def test_a_rotation_that_is_killed_in_the_middle_of_a_batch_is_begun_again(
     fill(house, balances=5)
     change(
         house,
-        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS "
         "$$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NEW; END $$",
     )
     middle = "(SELECT attempt_id FROM callbacks ORDER BY attempt_id OFFSET 2 LIMIT 1)"
@@ -184,7 +184,7 @@ def test_a_rotation_that_is_killed_in_the_middle_of_a_batch_is_begun_again(
         connection.execute("SELECT pg_advisory_xact_lock(7)")
         command = (sys.executable, "-m", "mpesa_balance.cli", *ROTATE)
         process = subprocess.Popen(command, env={**os.environ, **after}, stderr=subprocess.DEVNULL)
-        eventually(lambda: rows(house, waiting), seconds=9)
+        eventually(lambda: rows(house, waiting), seconds=60)
         process.kill()
         assert process.wait() == -signal.SIGKILL
     mine = "SELECT FROM pg_stat_activity WHERE application_name = 'mpesa-balance-cli'"

@@ -14,8 +14,8 @@ from ops.stack.programs import CHECKOUT
 from tests.conftest import private_folder
 from tests.e2e.other_team import environment_of_another_team
 from tests.e2e.running import Stack, running
-from tests.fakes import eventually
 from tests.faults.stores import FaultyRedis, faulty_stores
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ def payroll_worker(python: Path, environment: Mapping[str, str], log: Path) -> I
             command, cwd=EXAMPLES, env=environment, stdout=written, stderr=written, start_new_session=True
         )
     try:
-        eventually(lambda: " ready." in log.read_text(), seconds=30)
+        eventually(lambda: " ready." in log.read_text(), seconds=90)
         yield
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -55,7 +55,7 @@ def payroll_worker(python: Path, environment: Mapping[str, str], log: Path) -> I
 
 @pytest.mark.parametrize(
     ("payroll", "needed", "decision"),
-    [("november", "1000", "can be paid"), ("december", "999999999", "waits for a top-up")],
+    [("november", "1048.37", "can be paid"), ("december", "999999999", "waits for a top-up")],
 )
 def test_funds_are_asked_for_and_the_reply_comes_although_redis_is_restarted_in_between(
     given: tuple[Stack, FaultyRedis],

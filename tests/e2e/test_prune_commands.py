@@ -15,9 +15,9 @@ from mpesa_balance import contract
 from mpesa_balance.sealing import new_key
 from tests.e2e.alone import working
 from tests.e2e.commands import refusal, run
-from tests.fakes import eventually
 from tests.integration.answers import rows
 from tests.integration.pruning import a_past, age, archived, complete, execute, stored
+from tests.waiting import eventually
 from worker.house import House
 
 pytestmark = pytest.mark.slow
@@ -155,7 +155,7 @@ def test_killed_between_the_archive_and_the_removal_it_has_lost_nothing(
         command = (sys.executable, "-m", "mpesa_balance.cli", *OLD, "--archive", str(folder))
         process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
         waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'"
-        eventually(lambda: rows(house, waiting), seconds=9)
+        eventually(lambda: rows(house, waiting), seconds=60)
         process.kill()
         assert process.wait() == -signal.SIGKILL
     mine = "SELECT FROM pg_stat_activity WHERE application_name = 'mpesa-balance-cli'"
@@ -177,7 +177,7 @@ def test_a_worker_removes_by_itself_what_is_kept_no_longer(
     with working(environment, tmp_path, RETENTION_DAYS="30", ARCHIVE_DIR=str(folder)) as worker:
         worker.app.send_task(contract.PRUNE, queue=contract.MAINTENANCE_QUEUE)
         # These go last.
-        eventually(lambda: not rows(house, "SELECT FROM alerts"), seconds=30)
+        eventually(lambda: not rows(house, "SELECT FROM alerts"), seconds=90)
     gone = archived(house, folder.iterdir())
     assert gone == before - stored(house)
     assert len(gone) > 30

@@ -16,7 +16,7 @@ from mpesa_balance.settings import DatabaseSettings
 from ops.simulator.scenarios import BY_NAME, SCENARIOS, Scenario
 from tests.conftest import entry_of, private_folder
 from tests.e2e.running import Stack, running
-from tests.fakes import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.slow
 SETTINGS = {
     "RETRY_BACKOFF_SECONDS": "1,1,1,1,1,1",
     "QUOTA_BACKOFF_SECONDS": "1",
-    "DARAJA_TIMEOUT_SECONDS": "2",
+    "DARAJA_TIMEOUT_SECONDS": "6",
     "SWEEP_INTERVAL_SECONDS": "1",
     # Long enough for one callback to be judged before the next one of its scenario is sent.
     "SIMULATOR_CALLBACK_DELAY": "2",
     "SIMULATOR_CALLBACK_SPREAD": "0",
-    "SIMULATOR_LATE_SECONDS": "8",
+    "SIMULATOR_LATE_SECONDS": "20",
 }
 
 
@@ -104,7 +104,7 @@ def register(database: Database, stack: Stack, numbers: list[str], rate: int) ->
         name="played",
         environment="sandbox",
         base_url=url,
-        certificate=requests.get(f"{url}/simulator/certificate", timeout=5).content,
+        certificate=requests.get(f"{url}/simulator/certificate", timeout=30).content,
         consumer_key="simulator-key",
         consumer_secret=stack.env["SIMULATOR_CONSUMER_SECRET"],
         requests_per_second=Decimal(rate),
@@ -129,7 +129,7 @@ def pass_deadline(played: Played, scenario: Scenario) -> None:
 def wait_until_over(played: Played) -> None:
     """Wait for the last; what never ends as it should leaves its own test to say so."""
     try:
-        eventually(lambda: all(played.is_over(scenario) for scenario in SCENARIOS), seconds=60)
+        eventually(lambda: all(played.is_over(scenario) for scenario in SCENARIOS), seconds=150)
     except AssertionError:
         return
 
@@ -145,7 +145,7 @@ def test_a_result_that_passes_is_followed_by_a_query_that_completes(played: Play
     def ends() -> list[str]:
         return [row["state"] for row in played.rows(_RETRIES, BY_NAME[name].number)]
 
-    eventually(lambda: ends() == ["completed"], seconds=30)
+    eventually(lambda: ends() == ["completed"], seconds=90)
 
 
 _RETRIES = """
@@ -167,8 +167,8 @@ def test_the_books_balance(played: Played) -> None:
     """What the simulator says that it took and sent is what Postgres holds, one for one."""
     ledger = f"{played.stack.env['DARAJA_URL']}/simulator/ledger/summary"
     summary = eventually(
-        lambda: (found := requests.get(ledger, timeout=5).json())["callbacks"]["pending"] == 0 and found,
-        seconds=30,
+        lambda: (found := requests.get(ledger, timeout=30).json())["callbacks"]["pending"] == 0 and found,
+        seconds=90,
     )
     with played.database.transaction() as connection:
         recorded = connection.execute("SELECT sum(deliveries) AS n FROM callbacks").fetchone()
@@ -204,7 +204,7 @@ def test_the_breaker_keeps_a_wrong_password_from_locking_the_initiator(played: P
     assert played.stack.command(*add, MPESA_INITIATOR_PASSWORD="wrong").returncode == 0
     codes = [played.stack.command("query", "690000", "--wait", "--force").returncode for _ in range(5)]
     assert codes == [3, 5, 5, 5, 5]
-    ledger = requests.get(f"{played.stack.env['DARAJA_URL']}/simulator/ledger?after=0", timeout=5).json()
+    ledger = requests.get(f"{played.stack.env['DARAJA_URL']}/simulator/ledger?after=0", timeout=30).json()
     sent = [entry for entry in ledger["entries"] if entry["kind"] == "query"]
     assert [entry["shortcode"] for entry in sent].count("690000") == 1
     assert played.stack.query("--force")["state"] == "completed"

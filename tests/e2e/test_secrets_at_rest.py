@@ -8,7 +8,7 @@ import signal
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -17,7 +17,8 @@ import pytest
 from tests import samples
 from tests.conftest import private_folder
 from tests.e2e.running import Stack, running
-from tests.fakes import FakeDaraja, deliver, eventually, fake_daraja, json_reply
+from tests.fakes import FakeDaraja, deliver, fake_daraja, json_reply
+from tests.waiting import eventually
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -85,8 +86,10 @@ def forms(canary: str) -> list[bytes]:
 def places(stack: Stack) -> Iterator[tuple[str, bytes]]:
     """Everything that a thief of any of our stores, logs or listings would have."""
     for path in stack.state_dir.rglob("*"):
-        if path.is_file():
-            yield str(path), path.read_bytes()
+        # Drafts are there for a moment.
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                yield str(path), path.read_bytes()
     dump = (str(POSTGRES_BIN_PATH / "pg_dump"), stack.env["DATABASE_URL"])
     yield "pg_dump", subprocess.run(dump, capture_output=True, check=True).stdout
     listed = subprocess.run(("ps", "axww", "-o", "args"), capture_output=True, check=True)
@@ -131,7 +134,7 @@ def test_canaries_are_found_nowhere_in_flight_and_at_rest() -> None:
         daraja.token_scripts["canary-key"] = json_reply({"access_token": TOKEN, "expires_in": "3599"})
         register(stack, daraja.url)
         assert stack.command("query", SHORTCODE).returncode == 0
-        (query,) = eventually(lambda: daraja.queries, seconds=30)
+        (query,) = eventually(lambda: daraja.queries, seconds=90)
         echo = json.dumps({**query, "SecurityCredential": query["SecurityCredential"]}).encode()
         with paused(stack):
             for body in (result(), b"<html>" + result(), result()[:-9]):

@@ -8,7 +8,7 @@ import pytest
 
 from ops.stack.programs import CHECKOUT
 from tests.e2e.supervised import KILLED, NAMES
-from tests.fakes import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def test_programs_that_end_together_are_heard_once_they_are_started_again(tmp_pa
             (sys.executable, "-m", "tests.e2e.supervised"), cwd=CHECKOUT, stdout=output, stderr=output
         )
     try:
-        eventually(heard, seconds=40)
+        eventually(heard, seconds=120)
     finally:
         supervisor.terminate()
         supervisor.wait()

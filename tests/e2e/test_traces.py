@@ -6,9 +6,9 @@ import pytest
 
 from mpesa_balance import BalanceClient
 from tests.e2e.alone import working
-from tests.fakes import eventually
 from tests.integration.answers import rows
 from tests.integration.collecting import collecting
+from tests.waiting import eventually
 from worker.house import House
 
 pytestmark = pytest.mark.slow

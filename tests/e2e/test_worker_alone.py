@@ -15,8 +15,8 @@ from ops.stack.ports import free_port
 from tests.conftest import open_query
 from tests.e2e.alone import working
 from tests.e2e.commands import run
-from tests.fakes import eventually
 from tests.integration.answers import delivery, rows, success
+from tests.waiting import eventually
 from worker.house import House
 
 pytestmark = pytest.mark.slow
@@ -73,12 +73,12 @@ def test_what_the_broker_alone_keeps_is_tried_until_it_is_recorded(
         assert eventually(shown_again) == {"<1 callback>"}
         with house.database.transaction() as connection:
             connection.execute("ALTER TABLE callbacks DROP CONSTRAINT mistake")
-        eventually(lambda: recorded() == 1, seconds=20)
+        eventually(lambda: recorded() == 1, seconds=90)
         with house.database.transaction() as connection:
             connection.execute("LOCK TABLE callbacks")
             send(soft_time_limit=1)
             eventually(lambda: worker.said("Soft time limit (1s) exceeded"))
-        eventually(lambda: recorded() == 2, seconds=20)
+        eventually(lambda: recorded() == 2, seconds=90)
 
 
 def test_what_is_no_message_does_not_end_a_worker(
@@ -165,7 +165,7 @@ def test_a_worker_that_takes_no_messages_any_more_ends_itself(
         with redis.Redis.from_url(environment["BROKER_URL"]) as store:
             (binding,) = store.scan_iter("_kombu.binding.mpesa-canary-*")
             assert 86_000 < store.ttl(binding) <= 86_400
-        heard = worker.app.control.inspect(timeout=2).active_queues()
+        heard = eventually(worker.app.control.inspect(timeout=2).active_queues)
         for queue in next(iter(heard.values())):
             worker.app.control.cancel_consumer(queue["name"])
         assert worker.process.wait(timeout=80) is not None
@@ -185,7 +185,7 @@ def test_a_broker_that_is_away_is_no_reason_to_end(
             done = run(own, "health", "worker", "celery", *arguments)
             return done.returncode, done.stdout
 
-        eventually(lambda: worker.has_run(contract.CANARY, times=2), seconds=30)
+        eventually(lambda: worker.has_run(contract.CANARY, times=2), seconds=90)
         assert probe()[0] == probe("--alive")[0] == 0
         server.stop()
         # By then it asks for its broker more seldom than it sends a canary.
@@ -197,4 +197,4 @@ def test_a_broker_that_is_away_is_no_reason_to_end(
         with ValkeyServer(port=port), BalanceClient(own["BROKER_URL"]) as client:
             client.request_balance("600000")
             eventually(lambda: rows(house, "SELECT id FROM balance_requests"), seconds=60)
-            eventually(lambda: probe()[0] == 0, seconds=30)
+            eventually(lambda: probe()[0] == 0, seconds=90)

@@ -26,12 +26,12 @@ from mpesa_balance.settings import DatabaseSettings
 from ops.stack.programs import CHECKOUT
 from tests.conftest import private_folder
 from tests.e2e.running import Stack, is_alive, running
-from tests.fakes import eventually
 from tests.faults import report
 from tests.faults.ledger import Balance, Ledger
 from tests.faults.stores import FaultyPostgres, FaultyRedis, faulty_stores
 from tests.faults.traffic import Callers, Storm
 from tests.faults.unanswered import Unanswered
+from tests.waiting import eventually
 
 SETTINGS = {
     "SIMULATOR_CALLBACK_DELAY": "0.3",
@@ -80,12 +80,14 @@ class Arena:
 
     def workers(self) -> list[psutil.Process]:
         """The main process of each worker."""
-        found = [one for one in self.stack.processes() if {"celery", "worker"} <= set(one.cmdline())]
+        found = [one for one in self.stack.processes() if {"celery", "worker"} <= set(one.info["cmdline"])]
         inside = {one.pid for one in found}
         return [one for one in found if one.ppid() not in inside]
 
     def webhooks(self) -> list[psutil.Process]:
-        return [one for one in self.stack.processes() if "webhooks.app:create_server" in one.cmdline()]
+        return [
+            one for one in self.stack.processes() if "webhooks.app:create_server" in one.info["cmdline"]
+        ]
 
     def kill(self, processes: list[psutil.Process]) -> None:
         """Kill -9, children first, so that none of them is left to another parent."""

@@ -13,7 +13,7 @@ import requests
 
 from mpesa_balance.database import Database
 from mpesa_balance.deliveries import delivery_place
-from tests.fakes import eventually
+from tests.waiting import eventually
 
 
 @dataclass

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from tests.fakes import eventually
 from tests.faults.conftest import Arena
 from tests.faults.ledger import Books
 from tests.faults.report import Teller
 from tests.faults.traffic import asking, asking_again
+from tests.waiting import eventually
 
 #: Callbacks, and requests, in a second.
 CALLBACKS = 20

@@ -5,10 +5,10 @@ from uuid import uuid4
 import pytest
 
 from mpesa_balance.crash_points import CrashPoint
-from tests.fakes import eventually
 from tests.faults.conftest import Arena
 from tests.faults.report import Teller
 from tests.faults.traffic import asking, asking_again
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.faults
 

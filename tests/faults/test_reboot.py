@@ -25,7 +25,7 @@ def go_down(arena: Arena) -> None:
     os.kill(arena.stack.process.pid, signal.SIGKILL)
     arena.stack.process.wait()
     for process in processes:
-        if is_alive(process) and process.name() != "postgres":
+        if is_alive(process) and process.info["name"] != "postgres":
             process.kill()
     arena.redis.kill()
     arena.postgres.stop("immediate")

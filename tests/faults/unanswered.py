@@ -6,7 +6,7 @@ from pathlib import Path
 import requests
 
 from mpesa_balance.database import Database
-from tests.fakes import eventually
+from tests.waiting import eventually
 from webhooks.spool_directory import deliveries_in, spools_in
 
 

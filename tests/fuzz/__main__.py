@@ -33,7 +33,7 @@ def main(name: str, seconds: str) -> None:
         for path in (*samples.FOLDER.rglob("*.*"), *(CORPUS / name).glob("*")):
             shutil.copy(path, Path(folder) / path.name)
         print(f"Fuzzing {name} for {seconds} s ...", flush=True)
-        limits = (f"-max_total_time={seconds}", "-max_len=4096", "-timeout=5")
+        limits = (f"-max_total_time={seconds}", "-max_len=4096", "-timeout=30")
         quiet = ("-verbosity=0", "-print_final_stats=1")
         into = (f"-dict={words}", f"-artifact_prefix={FOUND}/{name}-", folder)
         atheris.Setup([sys.argv[0], *limits, *quiet, *into], TARGETS[name])

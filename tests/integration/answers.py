@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mpesa_balance import attempts, line
+from mpesa_balance import beginnings, line
 from mpesa_balance.attempts import Attempt
 from mpesa_balance.callback_urls import RESULT, payload_digest
 from mpesa_balance.deliveries import Delivery, delivery_place
@@ -21,7 +21,8 @@ def first_in_line(house: House, query_id: UUID) -> Attempt | None:
     with house.database.transaction() as connection:
         app = line.app_of(connection, house.database.sealer, query_id)
         assert app is not None
-        return attempts.begin(connection, house.database.sealer, app, query_id, 90)
+        begun = beginnings.begin(connection, house.database.sealer, app.name, 90, most=1)
+    return begun[0] if begun else None
 
 
 def begin(house: House, query_id: UUID) -> UUID:

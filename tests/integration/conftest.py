@@ -15,6 +15,7 @@ from mpesa_balance.settings import BrokerSettings, CallbackSettings, WebhookSett
 from ops.doctor.patient import Patient
 from tests.integration.answers import begin
 from tests.integration.commanding import closing_databases
+from tests.integration.console_desk import Console, answering
 from tests.integration.doctoring import set_environment
 from tests.integration.simulator_desk import Desk
 from worker.house import House
@@ -56,6 +57,15 @@ def webhook_settings(
         unknown_per_minute=30,
         log_level="INFO",
     )
+
+
+@pytest.fixture
+def console(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    """A console that answers, and that nobody has an account in."""
+    # The log of this process is pytest's.
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
+    with answering(house) as served:
+        yield served
 
 
 @pytest.fixture

@@ -62,11 +62,11 @@ class HotPath:
         asked = shortcode or self.shortcodes.pop()
         self.daraja.scripts[asked] = Script(deque(replies))
         self.ask(asked, **given)
-        # Whoever comes before it in the line is served first.
+        # Whoever comes before it in the line is served first, or beside it.
         sent = len(self.daraja.queries)
-        while asked not in [body["PartyA"] for body in self.daraja.queries[sent:]]:
+        while not (mine := [body for body in self.daraja.queries[sent:] if body["PartyA"] == asked]):
             submission.submit(self.house, self.bell.rung[-1])
-        token = self.daraja.queries[-1]["ResultURL"].split("/")[-2]
+        token = mine[-1]["ResultURL"].split("/")[-2]
         return self.house.settings.callbacks.signer.attempt_id(token)
 
     def answer(self, payload: bytes, kind: str = RESULT, **given: object) -> UUID:
@@ -102,9 +102,9 @@ class HotPath:
         self.daraja.token_replies.append(json_reply({}, 400))
         self.ask()
         submission.submit(self.house, self.bell.rung[-1])
-        for state in (attempts.withdraw, attempts.try_again_after):
-            with self.house.database.transaction() as connection:
-                state(connection, uuid4(), 1)
+        with self.house.database.transaction() as connection:
+            attempts.withdraw(connection, uuid4(), 1)
+            attempts.try_again_after(connection, uuid4(), 1, 1)
 
     def _let_go_on(self) -> None:
         with self.house.database.transaction() as connection:
@@ -124,7 +124,7 @@ class HotPath:
         attempt_id = self.submit()
         record(self.house, attempt_id, success())
         with self.house.database.transaction() as connection:
-            line.ring_due(connection, 0, 5)
+            line.first_of_each(connection, 5)
             inbox.take_up(connection, 1)
             inbox.put_back(connection, [1])
         callbacks.judge_again(self.house, 1)
@@ -168,7 +168,7 @@ class HotPath:
             assert found is not None
             assert found.query_id is not None
             history.timeline(connection, found.query_id)
-            history.latest(connection, self.house.database.sealer, found.shortcode)
+            history.latest(connection, self.house.database.sealer, [found.shortcode])
             traces.ended(connection, [found.query_id], [request_id])
             received.waiting(connection)
             apps.every(connection, self.house.database.sealer)

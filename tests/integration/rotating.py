@@ -1,7 +1,8 @@
 """An installation whose keys are rotated: what is stored in it, and what everything in it opens with."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 from mpesa_balance import (
@@ -14,14 +15,18 @@ from mpesa_balance import (
     history,
     quarantine,
     received,
+    reconciliations,
     sealed_messages,
     shortcodes,
 )
 from mpesa_balance.database import Database
 from mpesa_balance.deliveries import Delivery
+from mpesa_balance.ledgers import Ledger
+from mpesa_balance.reconciled_periods import Wanted
+from mpesa_balance.reconciliations import Book
 from mpesa_balance.sealed_columns import SEALED, SealedColumn
 from mpesa_balance.settings import DatabaseSettings
-from tests.conftest import open_query
+from tests.conftest import SHORTCODE, open_query
 from tests.integration.alerting import add_channel, add_rule
 from tests.integration.answers import begin, delivery, record, rows, success
 from worker.house import House
@@ -63,6 +68,18 @@ def fill(house: House, balances: int = 3) -> None:
     raise_alert(house)
 
 
+def reconcile(house: House) -> None:
+    """A reconciliation of the first balance with another one, a day later."""
+    begins = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    record(house, begin(house, open_query(house.database)), success().replace(b"20261122", b"20261123"))
+    book = Book(name="book.csv", content=b"", ledger=Ledger(()))
+    with house.database.transaction() as connection:
+        sealer, ends = house.database.sealer, begins + timedelta(days=1)
+        wanted = Wanted(shortcode=SHORTCODE, begins=begins, ends=ends, tolerance=Decimal(0))
+        made = reconciliations.make(connection, sealer, wanted, book, "test")
+        reconciliations.keep(connection, sealer, made)
+
+
 def raise_alert(house: House) -> None:
     """A channel, a rule with limits beside those that have none, and an alert of it."""
     add_channel(house, "json://localhost:1/")
@@ -92,6 +109,8 @@ def open_all(database: Database) -> int:
         alert_channels.every(connection, database.sealer)
         alert_rulebook.every(connection, database.sealer)
         alert_history.listed(connection, database.sealer)
+        for one in reconciliations.listed(connection):
+            assert reconciliations.shown(connection, database.sealer, one.id).findings
     return len(numbers)
 
 

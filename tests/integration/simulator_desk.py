@@ -14,7 +14,8 @@ from werkzeug.serving import make_server
 from mpesa_balance.apps import App
 from ops.simulator.server import SimulatorSettings, create_server
 from tests.conftest import entry_of
-from tests.fakes import eventually, served
+from tests.fakes import served
+from tests.waiting import eventually
 from worker.credentials import security_credential
 from worker.daraja import Daraja
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mpesa_balance.settings import BrokerSettings
-from tests.fakes import eventually
 from tests.integration.spooled import delivery
 from tests.logged import events
+from tests.waiting import eventually
 from webhooks import ingress
 from webhooks.ingress import Ingress
 from webhooks.publisher import Publisher

@@ -87,7 +87,7 @@ def test_where_no_worker_answers_it_is_said_within_the_time_given(client: Balanc
         client.get(uuid4(), timeout=0.3)
     with pytest.raises(NoAnswerYet, match="it goes on"):
         client.wait(uuid4(), timeout=0.3)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
 
 
 def test_waiting_ends_with_the_query(house: House, client: BalanceClient, worker: None) -> None:

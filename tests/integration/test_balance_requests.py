@@ -13,9 +13,9 @@ from mpesa_balance import breaker, history
 from mpesa_balance.answers import BalanceAnswer
 from mpesa_balance.contract import request_id_for
 from tests.conftest import SHORTCODE, Bell
-from tests.fakes import eventually
 from tests.integration.answers import BALANCE, begin, failure, record, row, rows, success
 from tests.integration.at_once import at_once
+from tests.waiting import eventually
 from worker.house import House
 from worker.intake import open_request
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import eventually
 from tests.integration.queued import tasks
 from tests.integration.webhook_desk import ACCEPTED, answered, running
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,5 @@
 """TLS to the broker: every client verifies the certificate, and says so where it cannot."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +19,10 @@ from ops.doctor.patient import Patient
 from ops.stack import servers
 from tests.brokers import Authority, let_in_users, tls_in_front_of
 from tests.conftest import GOOD_ENVIRONMENT
-from tests.fakes import deliver, eventually
+from tests.fakes import deliver
 from tests.integration.doctoring import only
 from tests.integration.webhook_desk import running
+from tests.waiting import eventually, quickest
 from webhooks.publisher import Publisher
 from worker.house import House, build
 
@@ -85,11 +85,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(front: Front, wrong: s
         else front.url("caller", host="localhost")
     )
     with BalanceClient(url) as client:
-        begun = time.monotonic()
-        with pytest.raises(BrokerUnavailable, match="certificate verify failed") as refused:
-            client.request_balance("600000")
-    assert time.monotonic() - begun < 2
-    assert "hunter2" not in str(refused.value)
+
+        def ask() -> None:
+            with pytest.raises(BrokerUnavailable, match="certificate verify failed") as refused:
+                client.request_balance("600000")
+            assert "hunter2" not in str(refused.value)
+
+        assert quickest(ask, 2) < 2
 
 
 def test_without_an_authority_of_its_own_the_system_decides(front: Front) -> None:
@@ -119,7 +121,7 @@ def test_callbacks_stay_in_the_spool_while_the_certificate_is_wrong(
     with running(keys, front.url("webhooks", front.other_ca), spool, seen_through=broker_url) as webhooks:
         assert deliver(webhooks.address(uuid4()), b"{}").ok
         ready = f"{webhooks.url}/health/ready"
-        eventually(lambda: requests.get(ready, timeout=3).json()["spool"]["publish_failures"])
+        eventually(lambda: requests.get(ready, timeout=10).json()["spool"]["publish_failures"])
         assert len(webhooks.spooled()) == 1
         assert webhooks.messages() == []
     said = capfd.readouterr().err

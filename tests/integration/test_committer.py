@@ -4,16 +4,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
 from mpesa_balance.settings import BrokerSettings
-from tests.fakes import eventually
 from tests.integration.queued import messages, tasks
 from tests.integration.spooled import delivery
+from tests.waiting import eventually
 from webhooks import committer
 from webhooks.committer import Committer
 from webhooks.publisher import Publisher
@@ -50,17 +50,28 @@ def made(disk: Disk, broker_url: str) -> Iterator[Callable[[], Committer]]:
     disk.answers.set()
 
 
+@contextmanager
+def failing_with(made: Callable[[], Committer], disk: Disk) -> Iterator[Committer]:
+    """One that has kept something, and whose file somebody else holds now: SQLite waits a second for it."""
+    disk.answers.set()
+    failing = made()
+    failing.keep(delivery()).result()
+    with closing(sqlite3.connect(disk.path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        yield failing
+
+
 def test_a_disk_that_hangs_is_waited_for_once_and_then_the_broker_confirms(
     made: Callable[[], Committer], store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committer, "DISK_PATIENCE", 0.5)
+    monkeypatch.setattr(committer, "DISK_PATIENCE", 1.0)
     hanging = made()
     begun = time.monotonic()
     for kept in range(1, 9):
         hanging.keep(delivery()).result()
         assert tasks(messages(store)) == ["record_callbacks"] * kept
-    # Each of eight that waited by itself would make four seconds.
-    assert 0.4 < time.monotonic() - begun < 2.5
+    # Each of eight that waited by itself would make eight seconds.
+    assert 0.9 < time.monotonic() - begun < 6
 
 
 def test_what_comes_while_the_disk_is_busy_shares_the_next_commit(
@@ -87,25 +98,37 @@ def test_a_disk_that_answers_again_is_waited_for_again(
     hanging.keep(delivery()).result()
     disk.answers.set()
     eventually(lambda: hanging.spool is not None and hanging._writing_since is None)
+    # However long this disk takes for it.
+    monkeypatch.setattr(committer, "DISK_PATIENCE", 60)
     hanging.keep(delivery()).result()
     assert hanging.spool is not None
     assert (hanging.spool.depth, len(tasks(messages(store)))) == (1, 1)
 
 
+def test_what_relief_gave_to_the_broker_is_not_given_again_when_the_disk_fails(
+    made: Callable[[], Committer], disk: Disk, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk is silent for longer than its patience, and then says no."""
+    with failing_with(made, disk) as failing:
+        monkeypatch.setattr(committer, "DISK_PATIENCE", 0.1)
+        failing.keep(delivery()).result()
+        eventually(lambda: failing.is_failing)
+        # Whatever it does with the one before it has done when it has answered this one.
+        failing.keep(delivery()).result()
+        assert len(tasks(messages(store))) == 2
+
+
 def test_a_disk_that_has_failed_is_passed_by_for_a_while(
     made: Callable[[], Committer], disk: Disk, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(committer, "DISK_PATIENCE", 60)
     monkeypatch.setattr(committer, "_TRY_DISK_AGAIN_AFTER", 0.3)
-    disk.answers.set()
-    failing = made()
-    failing.keep(delivery()).result()
-    with closing(sqlite3.connect(disk.path, isolation_level=None)) as somebody:
-        somebody.execute("BEGIN IMMEDIATE")
+    with failing_with(made, disk) as failing:
         begun = time.monotonic()
-        # SQLite waits a second for a lock: five that try it would make five.
+        # Five that wait a second each would make five.
         for _ in range(5):
             failing.keep(delivery()).result()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 4.9
         assert len(tasks(messages(store))) == 5
 
     def goes_to_the_disk() -> bool:

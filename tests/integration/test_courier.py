@@ -8,9 +8,9 @@ import redis
 
 from mpesa_balance.contract import CALLBACKS_QUEUE, RECEIPTS
 from mpesa_balance.settings import BrokerSettings
-from tests.fakes import eventually
 from tests.integration.queued import arguments, messages
 from tests.integration.spooled import delivery
+from tests.waiting import eventually
 from webhooks.courier import MOST_QUEUED, Courier
 from webhooks.publisher import Publisher
 from webhooks.spool import Spool

@@ -17,8 +17,9 @@ from ops.doctor import callbacks, spool
 from ops.doctor.patient import Patient
 from ops.simulator.keys import KeyPair
 from tests.conftest import GOOD_ENVIRONMENT
-from tests.fakes import eventually, served
+from tests.fakes import served
 from tests.integration.doctoring import only, verdicts
+from tests.waiting import eventually
 from webhooks.app import create_app
 from worker.house import House
 

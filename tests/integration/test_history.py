@@ -11,7 +11,7 @@ from worker.house import House
 
 def newest(house: House) -> list[BalanceAnswer]:
     with house.database.transaction() as connection:
-        return history.latest(connection, house.database.sealer, SHORTCODE)
+        return history.latest(connection, house.database.sealer, [SHORTCODE])
 
 
 def completed_at(time: str, balance: str) -> bytes:

@@ -16,9 +16,10 @@ import pytest
 import requests
 
 from tests.e2e.running import is_alive
-from tests.fakes import eventually, silent_server
+from tests.fakes import silent_server
 from tests.integration.queued import arguments, tasks
 from tests.integration.webhook_desk import ACCEPTED, BODY, Webhooks, answered, is_live, running
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -50,11 +51,12 @@ def test_without_a_broker_callbacks_are_accepted_at_once_and_kept(
             begun = time.monotonic()
             for _ in range(20):
                 assert answered(webhooks).json() == ACCEPTED
-            assert time.monotonic() - begun < 2
-            ready = requests.get(f"{webhooks.url}/health/ready", timeout=3)
+            # Each that waited for a silent broker would wait for half a second.
+            assert time.monotonic() - begun < 8
+            ready = requests.get(f"{webhooks.url}/health/ready", timeout=10)
             assert (ready.status_code, ready.json()["spool"]["depth"]) == (200, 20)
             failing = f"{webhooks.url}/health/ready"
-            eventually(lambda: requests.get(failing, timeout=3).json()["spool"]["publish_failures"])
+            eventually(lambda: requests.get(failing, timeout=10).json()["spool"]["publish_failures"])
             assert len(webhooks.spooled()) == 20
 
 
@@ -79,7 +81,7 @@ def test_a_receipt_ends_it_and_without_one_it_is_published_again(
         answered(webhooks)
         eventually(webhooks.messages)
         webhooks.queue.delete("mpesa-callbacks")
-        (again,) = eventually(webhooks.messages, seconds=15)
+        (again,) = eventually(webhooks.messages)
         assert again["headers"]["task"] == "mpesa_balance.record_spooled_callbacks"
         webhooks.give_receipts()
         webhooks.queue.delete("mpesa-callbacks")
@@ -95,7 +97,7 @@ def test_a_redis_that_lost_everything_is_told_everything_again(
             answered(webhooks)
         eventually(lambda: len(published(webhooks)) == 5)
         webhooks.queue.flushall()
-        eventually(lambda: len({one["number"] for one in published(webhooks)}) == 5, seconds=15)
+        eventually(lambda: len({one["number"] for one in published(webhooks)}) == 5)
 
 
 def test_a_long_queue_is_left_to_its_workers_and_the_rest_waits_in_the_spool(
@@ -173,7 +175,7 @@ def test_without_a_disk_it_takes_callbacks_as_long_as_the_broker_does(
     with running(keys, broker_url, tmp_path / "file" / "spool") as webhooks:
         assert answered(webhooks).json() == ACCEPTED
         assert tasks(webhooks.messages()) == ["record_callbacks"]
-        assert requests.get(f"{webhooks.url}/health/ready", timeout=3).status_code == 200
+        assert requests.get(f"{webhooks.url}/health/ready", timeout=10).status_code == 200
 
 
 @pytest.mark.parametrize("broker", ["refused", "silent"])
@@ -184,9 +186,9 @@ def test_without_disk_and_broker_it_is_live_not_ready_and_says_503(
     with silent_server() as silent:
         url = f"redis://127.0.0.1:{silent if broker == 'silent' else 1}/0"
         with running(keys, url, tmp_path / "file" / "spool") as webhooks:
-            assert requests.get(f"{webhooks.url}/health/live", timeout=1).status_code == 200
-            assert requests.get(f"{webhooks.url}/health/ready", timeout=3).status_code == 503
-            answer = requests.post(webhooks.address(uuid4()), data=b"{}", timeout=3)
+            assert requests.get(f"{webhooks.url}/health/live", timeout=10).status_code == 200
+            assert requests.get(f"{webhooks.url}/health/ready", timeout=10).status_code == 503
+            answer = requests.post(webhooks.address(uuid4()), data=b"{}", timeout=10)
             assert (answer.status_code, answer.json()["ResultCode"]) == (503, 1)
 
 
@@ -195,7 +197,7 @@ def test_with_a_full_disk_and_no_broker_it_is_not_ready(keys: dict[str, str], tm
     with running(keys, nobody, tmp_path / "spool", "prlimit", "--fsize=65536") as webhooks:
         long = b'{"Result": {"ResultCode": 1, "X": "%s"}}' % (b"x" * 20_000)
         eventually(lambda: answered(webhooks, long).status_code == 503)
-        ready = requests.get(f"{webhooks.url}/health/ready", timeout=3)
+        ready = requests.get(f"{webhooks.url}/health/ready", timeout=10)
         assert ready.status_code == 503
 
 
@@ -212,21 +214,20 @@ def test_a_disk_that_comes_back_is_used_again(
             answered(webhooks)
             return "record_spooled_callbacks" in tasks(webhooks.messages())
 
-        eventually(is_spooled, seconds=15)
+        eventually(is_spooled)
 
 
 def test_senders_that_come_together_are_all_answered_and_each_callback_is_kept_once(
     keys: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
     with running(keys, broker_url, tmp_path / "spool") as webhooks:
-        begun = time.monotonic()
         with ThreadPoolExecutor(16) as senders:
             answers = list(senders.map(lambda _: answered(webhooks), range(200)))
         assert all(answer.json() == ACCEPTED for answer in answers)
         eventually(lambda: len(published(webhooks)) == 200)
         assert len({one.attempt_id for one in webhooks.deliveries()}) == 200
-        # What comes within a courier's pause goes together, 100 callbacks at most.
-        assert len(webhooks.messages()) <= (time.monotonic() - begun) / 0.05 + 2
+        # What comes within a courier's pause goes together.
+        assert len(webhooks.messages()) < 100
 
 
 def test_a_killed_process_of_the_tier_is_started_again_and_its_callbacks_stay(
@@ -269,4 +270,4 @@ def test_what_a_killed_server_leaves_behind_stops_listening(
         (orphan,) = psutil.Process(webhooks.process.pid).children()
         webhooks.process.kill()
         webhooks.process.wait()
-        eventually(lambda: not is_alive(orphan), seconds=15)
+        eventually(lambda: not is_alive(orphan))

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from mpesa_balance import queries
-from mpesa_balance.database import Database
+from mpesa_balance.database import Connection, Database
 from mpesa_balance.queries import Ending
 from mpesa_balance.states import MOVES, Moved, QueryState
 from tests.conftest import open_query
@@ -40,8 +40,15 @@ def move(database: Database, query_id: UUID, to: QueryState) -> Moved:
     }
     with database.transaction() as connection:
         if to is QueryState.ACKNOWLEDGED:
-            return queries.acknowledge(connection, query_id, uuid4())
+            if queries.acknowledge(connection, {query_id: uuid4()}):
+                return Moved.NOW
+            return Moved.BEFORE if stands(connection, query_id) is to else Moved.NOT
         return verbs[to](connection, query_id, Ending(cause="test"))
+
+
+def stands(connection: Connection, query_id: UUID) -> QueryState:
+    (found,) = connection.execute("SELECT state FROM balance_queries WHERE id = %s", (query_id,)).fetchall()
+    return QueryState(found["state"])
 
 
 def reached(database: Database, state: QueryState) -> UUID:

@@ -50,7 +50,7 @@ class Query(RuleBasedStateMachine):
     @rule()
     def acknowledgement(self) -> None:
         with self.house.database.transaction() as connection:
-            queries.acknowledge(connection, self.query_id, self.attempt_id)
+            queries.acknowledge(connection, {self.query_id: self.attempt_id})
         self.expect(QueryState.ACKNOWLEDGED)
 
     @rule(times=st.integers(1, 3))
@@ -114,7 +114,7 @@ def test_every_order_of_one_set_of_events_ends_alike(house: House) -> None:
 
     def acknowledge(query_id: UUID, attempt_id: UUID) -> None:
         with house.database.transaction() as connection:
-            queries.acknowledge(connection, query_id, attempt_id)
+            queries.acknowledge(connection, {query_id: attempt_id})
 
     events = (
         acknowledge,

@@ -59,7 +59,6 @@ def test_every_instant_in_the_schema_has_a_time_zone(database_url: str) -> None:
     ("table", "column"),
     [
         *(("submission_attempts", name) for name in ("state", "answered_at", "code", "conversation_id")),
-        ("balance_queries", "rung_at"),
         *(("callbacks", name) for name in ("deliveries", "judgings", "rung_at")),
         ("daraja_apps", "next_slot_at"),
     ],

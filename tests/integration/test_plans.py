@@ -13,6 +13,7 @@ from mpesa_balance import (
     alerts,
     attempts,
     balance_requests,
+    beginnings,
     examination,
     inbox,
     line,
@@ -38,20 +39,28 @@ from worker.house import House
 
 #: What is done with every query, or every few seconds, speaks SQL in these.
 ROOMS = (
-    *(alert_messages, alerts, attempts, balance_requests, examination, inbox, line, outbox, queries),
-    *(received, replies, schedules, standing, ticks, traces),
+    *(alert_messages, alerts, attempts, balance_requests, beginnings, examination, inbox, line, outbox),
+    *(queries, received, replies, schedules, standing, ticks, traces),
 )
 
 #: What only people do, at the command line, and what is a part of others.
 ELSEWHERE = {
     *("alerts._ACKNOWLEDGE", "alerts._CLEAR_OF_RULE"),
-    *("queries._TOLD", "received._COLUMNS", "received._LISTED", "received._SHOWN", "received._REPLAYS"),
+    *(
+        "queries._TOLD",
+        "line._FIRST",
+        "received._COLUMNS",
+        "received._LISTED",
+        "received._OF_QUERY",
+        "received._SHOWN",
+        "received._REPLAYS",
+    ),
     *("schedules._EVERY", "schedules._REMOVE", "schedules._PAUSE", "schedules._RESUME"),
 }
 
 #: What looks at all that waits, or is first in it; and alerts, of which few are open at any time.
 OF_ALL_THAT_WAITS = {
-    *("attempts._BEGIN", "line._RING_DUE", "line._RING_NEXT", "examination._UNEXAMINED"),
+    *("beginnings._BEGIN", "line._FIRST_OF_EACH", "line._FIRST_OF", "examination._UNEXAMINED"),
     *("inbox._RING_UNFINISHED", "outbox._TAKE", "alert_messages._CLAIM"),
     *("standing._NOTICES", "standing._QUERIES", "standing._REPLIES", "standing._UNJUDGED"),
     *("alerts._CLEAR", "alerts._CLEAR_ANSWERED", "alerts._CLEAR_MENDED", "alerts._WITHDRAW"),

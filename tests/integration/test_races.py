@@ -8,14 +8,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mpesa_balance import balance_requests, queries
+from mpesa_balance import balance_requests, queries, shortcodes
 from mpesa_balance.contract import BalanceAsk
 from mpesa_balance.database import Database
 from mpesa_balance.queries import Ending
 from mpesa_balance.settings import DatabaseSettings
 from mpesa_balance.states import Moved
 from tests.conftest import SHORTCODE
-from tests.fakes import eventually
 from tests.integration.answers import (
     OTHER_BALANCE,
     begin,
@@ -28,6 +27,7 @@ from tests.integration.answers import (
     success,
 )
 from tests.integration.at_once import at_once
+from tests.waiting import eventually
 from worker.house import House
 from worker.submission import submit
 
@@ -140,7 +140,7 @@ def test_a_callback_and_the_next_attempt_never_wait_for_each_other_in_a_circle(
     attempt_id = begin(house, query_id)
     holding = other.transaction()
     connection = holding.__enter__()
-    queries.lock(connection, query_id)
+    queries.lock(connection, [query_id])
 
     def next_attempt_gives_up_the_first() -> None:
         statement = "UPDATE submission_attempts SET state = 'unknown' WHERE id = %s"
@@ -167,7 +167,7 @@ def test_an_answer_that_is_recorded_waits_for_the_query_before_it_touches_the_at
     ask = house.daraja.ask
 
     def lock_meanwhile(*arguments: object) -> object:
-        queries.lock(connection, query_id)
+        queries.lock(connection, [query_id])
         return ask(*arguments)  # type: ignore[arg-type]
 
     daraja = type("Daraja", (), {"ask": staticmethod(lock_meanwhile), "mint": house.daraja.mint})()
@@ -184,8 +184,8 @@ def test_a_request_that_joins_a_query_while_it_fails_moves_on_with_the_others(
     attempt_id = begin(house, query_id)
     joining = uuid4()
     with house.database.transaction() as connection:
-        balance_requests.lock(connection, SHORTCODE)
-        found = balance_requests.existing_answer(connection, ask, 0)
+        shortcodes.askable(connection, SHORTCODE, gate=True)
+        found = balance_requests.find(connection, joining, ask, 0).answer
         assert found is not None
         failing = threading.Thread(target=record, args=(house, attempt_id, failure("17")))
         failing.start()

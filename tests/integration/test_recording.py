@@ -217,6 +217,7 @@ def test_one_that_is_settled_is_not_judged_again(house: House, attempt_id: UUID)
 
 
 @pytest.mark.slow
+@pytest.mark.limits
 def test_a_judgement_that_postgres_does_not_let_be_made_is_not_counted(
     house: House, attempt_id: UUID
 ) -> None:

@@ -25,9 +25,10 @@ from ops.stack.ports import free_port
 from ops.stack.redis_users import users
 from tests.brokers import PASSWORDS, let_in_users, refusals
 from tests.conftest import GOOD_ENVIRONMENT
-from tests.fakes import deliver, eventually
+from tests.fakes import deliver
 from tests.integration.doctoring import only
 from tests.integration.webhook_desk import running
+from tests.waiting import eventually
 from webhooks.publisher import Publisher
 
 pytestmark = pytest.mark.slow

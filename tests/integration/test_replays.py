@@ -147,7 +147,7 @@ def test_the_inbox_lists_what_waits_and_what_is_asked_for(house: House, attempt_
 
     def ids(*selections: str, shortcode: str | None = None) -> list[str]:
         with house.database.transaction() as connection:
-            found = received.listed(connection, selections, shortcode)
+            found = received.listed(connection, selections, shortcode and [shortcode])
         return sorted(str(one.disposition) for one in found)
 
     assert ids(*received.INBOX) == ["conflict", "unmatched", "unreadable"]

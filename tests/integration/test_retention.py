@@ -84,7 +84,7 @@ def test_everything_that_ended_long_ago_is_in_the_archive_and_the_last_balance_s
     assert prune(house, folder) == {}
     assert set(retention.due(house.database, 30).values()) == {0}
     with house.database.transaction() as connection:
-        (last,) = history.latest(connection, house.database.sealer, SHORTCODE)
+        (last,) = history.latest(connection, house.database.sealer, [SHORTCODE])
     assert last.accounts
 
 

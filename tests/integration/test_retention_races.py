@@ -29,6 +29,7 @@ from tests.integration.pruning import (
     stored,
 )
 from tests.integration.rotating import database_with
+from tests.waiting import eventually
 from worker import callbacks
 from worker.house import House
 
@@ -144,6 +145,7 @@ def test_no_table_is_looked_through_as_a_whole(house: House, folder: Path, keys:
     execute(house, f"UPDATE balance_queries SET state = 'completed', ended_at = {ended}")
     age(house)
     execute(house, "ANALYZE")
+    end_connections(house)
     database = database_with(house, keys["SEALING_KEYS"])
     with closing(database), closing(Archive(folder, database.sealer)) as archive:
         before = looked_through(house)
@@ -154,7 +156,17 @@ def test_no_table_is_looked_through_as_a_whole(house: House, folder: Path, keys:
     assert looked_through(house) == before
 
 
+def end_connections(house: House) -> None:
+    """What they have read is told when they end, or at any later moment."""
+    own = "SELECT pid FROM pg_stat_activity WHERE application_name = 'mpesa-balance-worker'"
+    pids = [one["pid"] for one in rows(house, own)]
+    house.database.close()
+    eventually(lambda: not rows(house, f"{own} AND pid = ANY(%s)", pids))
+
+
 def looked_through(house: House) -> dict[str, int]:
     """How often each table was read as a whole."""
+    # What this connection has read is told a second later otherwise, which may be after the next look.
+    rows(house, "SELECT pg_stat_force_next_flush()")
     counted = "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname = ANY(%s)"
     return {one["relname"]: one["seq_scan"] for one in rows(house, counted, TABLES)}

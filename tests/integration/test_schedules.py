@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from mpesa_balance import line, schedules, shortcodes
+from mpesa_balance import schedules, shortcodes
 from mpesa_balance.errors import NotFound
 from mpesa_balance.schedules import Schedule
 from mpesa_balance.timetables import Timetable
 from tests.conftest import SHORTCODE, Bell, entry_of
-from tests.integration.answers import first_in_line, row, rows
+from tests.integration.answers import row, rows
 from tests.integration.at_once import at_once
 from worker.house import House
 from worker.scheduling import open_due
@@ -86,16 +86,11 @@ def test_whoever_looks_at_once_opens_each_of_many_that_are_due_once(house: House
     assert len(asked) == len({one["shortcode"] for one in asked}) == 250
 
 
-def test_of_what_is_due_at_once_no_more_is_rung_for_than_the_app_may_send(house: House, bell: Bell) -> None:
+def test_what_is_due_at_once_is_rung_for_once(house: House, bell: Bell) -> None:
     many(house, 150)
-    rows(house, "UPDATE daraja_apps SET requests_per_second = 1 RETURNING name")
     open_due(house)
     assert len(requests(house)) == 150
-    assert len(bell.rung) == house.settings.sweep_interval
-    first_in_line(house, bell.rung[0])
-    with house.database.transaction() as connection:
-        # Whoever has submitted rings for the next one that nobody has rung for.
-        assert line.ring_next(connection, "app") not in (None, *bell.rung)
+    assert len(bell.rung) == 1
 
 
 def test_two_schedules_of_one_shortcode_that_are_due_together_ask_once(house: House) -> None:

@@ -11,8 +11,8 @@ from mpesa_balance.balances import parse_balance
 from mpesa_balance.results import read_result
 from ops.simulator.bank import Bank
 from ops.simulator.server import SimulatorSettings
-from tests.fakes import eventually
 from tests.integration.simulator_desk import Desk, desk_for
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")

