@@ -16,6 +16,7 @@ from mpesa_balance.contract import QUEUES
 from mpesa_balance.environment import Reader, load
 from ops.stack.programs import EXPOSING, Ports, console_command, programs
 from tests.conftest import GOOD_ENVIRONMENT
+from worker.stopping import WORKER_HAS
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -104,7 +105,7 @@ def test_every_setting_in_the_compose_file_is_one_that_we_know() -> None:
     known = (ROOT / ".env.example").read_text()
     for service in OURS.values():
         for name in service["environment"]:
-            assert name.removesuffix("_FILE") in known or name == "REMAP_SIGTERM"
+            assert name.removesuffix("_FILE") in known
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,16 @@ def test_every_queue_is_watched_by_exactly_one_kind_of_worker_in_the_stack() -> 
     listed = programs(Path("/state"), ports, simulated=True)
     found = [queue for program in listed for queue in watched(list(program.command))]
     assert sorted(found) == sorted(set(QUEUES.values()))
+
+
+def test_no_worker_is_killed_before_it_has_had_the_time_that_it_takes_to_end() -> None:
+    ports = Ports(webhooks=1, flower=2, console=5, redis=3, simulator=4)
+    listed = programs(Path("/state"), ports, simulated=True)
+    given = [float(program.patience) for program in listed if watched(list(program.command))]
+    workers = [service for service in OURS.values() if watched(service["command"])]
+    given += [float(worker["stop_grace_period"].removesuffix("s")) for worker in workers]
+    assert len(given) == 4
+    assert min(given) > WORKER_HAS
 
 
 def test_each_program_of_the_stack_tells_of_itself_on_a_port_of_its_own_and_on_loopback() -> None:

@@ -8,7 +8,7 @@ from kombu import Exchange, Queue
 from mpesa_balance import contract, logs
 from mpesa_balance.broker_urls import tls_options
 from mpesa_balance.environment import Reader, load_or_exit
-from worker import log_context, transport
+from worker import log_context, stopping, transport
 
 SETTINGS: Final = load_or_exit(Reader.worker)
 
@@ -23,6 +23,9 @@ log_context.install()
 
 # What is no message at all must not end a worker either: see `worker_consumer` for what looks like one.
 transport.register()
+
+# A worker that is told to end does so in time.
+stopping.install()
 
 app = Celery(
     "mpesa-balance",
@@ -82,8 +85,6 @@ app.conf.update(
     # submission that is cut off by that is taken up again after its grace, which is longer.
     task_soft_time_limit=45,
     task_time_limit=60,
-    # On SIGTERM (with REMAP_SIGTERM=SIGQUIT) running tasks get this long, then go back to the queue.
-    worker_soft_shutdown_timeout=20,
     # Children are replaced now and then, so that a leak in any library stays small. KiB.
     worker_max_tasks_per_child=5000,
     worker_max_memory_per_child=300_000,

@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from mpesa_balance import contract, logs
+from worker import stopping
 from worker.pulse import Pulse
 
 logger = logs.get_logger(__name__)
@@ -31,9 +32,6 @@ _RECONNECTED_WITHIN: Final = 35
 
 #: What Redis keeps of a worker that sends no canaries any more, in seconds.
 _FORGOTTEN_AFTER: Final = 86_400
-
-#: Running tasks get this long to end, and then the process is ended hard. In seconds.
-_GRACE: Final = 30
 
 
 class Watch(bootsteps.StartStopStep):
@@ -114,9 +112,9 @@ class Watch(bootsteps.StartStopStep):
 
     def _end(self) -> None:
         self._stopped.set()
+        # The main loop may be what hangs, and would bound nothing then.
+        stopping.bound()
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_GRACE)
-        os._exit(1)
 
 
 def _canaries() -> int:

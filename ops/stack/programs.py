@@ -95,9 +95,7 @@ def worker(
     command = (*_CELERY, "worker", "--hostname", f"{name}@%h", "--queues", ",".join(queues))
     # Gossip and mingle are talk between workers that nothing here needs.
     quiet = ("--concurrency", str(processes), "--without-gossip", "--without-mingle")
-    # Celery's soft shutdown begins at SIGQUIT only; a plain SIGTERM would wait for ever.
-    own = {**(settings or {}), "REMAP_SIGTERM": "SIGQUIT"}
-    return Program(name, command + quiet, own, patience=30)
+    return Program(name, command + quiet, dict(settings or {}), patience=30)
 
 
 def webhooks_command(port: int, processes: int = 1) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def working(environment: dict[str, str], folder: Path, **settings: str) -> Itera
     with (folder / "worker.log").open("wb") as log:
         process = subprocess.Popen(
             (*command, "--concurrency=2", "--without-gossip", "--without-mingle"),
-            env={**os.environ, **environment, "REMAP_SIGTERM": "SIGQUIT", **settings},
+            env={**os.environ, **environment, **settings},
             cwd=CHECKOUT,
             stdout=log,
             stderr=log,
@@ -62,3 +62,5 @@ def working(environment: dict[str, str], folder: Path, **settings: str) -> Itera
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            # pytest shows it where a test has failed.
+            print(worker.log.read_text()[-10_000:])

@@ -71,7 +71,7 @@ def test_a_worker_does_all_its_work(
         assert eventually(inspect.active_queues)
         worker.app.control.purge()
         worker.process.send_signal(signal.SIGTERM)
-        assert worker.process.wait(timeout=40) == 0
+        assert worker.process.wait(timeout=90) == 0
         assert not worker.said("NOPERM")
         assert not worker.said("no permissions")
     assert refusals(valkey, "house") == []

@@ -28,6 +28,6 @@ def test_a_worker_tells_of_what_it_has_ended_and_of_the_rest_when_it_stops(
             eventually(lambda: rows(house, overdue))
             eventually(lambda: rows(house, "SELECT FROM balance_queries WHERE state = 'timed_out'"))
             worker.process.terminate()
-            worker.process.wait(timeout=40)
+            worker.process.wait(timeout=90)
         (whole,) = [span for span in collector.taken if span.name == "balance request"]
         assert whole.trace_id.hex() == request_id.hex

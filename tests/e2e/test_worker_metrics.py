@@ -35,7 +35,7 @@ DURATIONS = "mpesa_balance_task_duration_seconds_count"
 def working(environment: dict[str, str], folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     queues = ",".join(dict.fromkeys(contract.QUEUES.values()))
     command = (sys.executable, "-m", "celery", "-A", "worker.app", "worker", "-Q", queues)
-    own = {"METRICS_PORT": str(port), VARIABLE: str(folder / "metrics"), "REMAP_SIGTERM": "SIGQUIT"}
+    own = {"METRICS_PORT": str(port), VARIABLE: str(folder / "metrics")}
     process = subprocess.Popen(
         (*command, "--concurrency=2", "--without-gossip", "--without-mingle", "--max-tasks-per-child=25"),
         env={**os.environ, **environment, **own},
