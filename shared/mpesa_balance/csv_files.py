@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from mpesa_balance.errors import RequestRefused
@@ -16,15 +16,41 @@ _MOST_BYTES: Final = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class CsvFile:
-    """The lines below the names of the columns, with their numbers; and what was wrong with others.
+class Row:
+    """A line below the names of the columns: its number, its cells, and what is wrong with it as a whole."""
 
-    wanted: the names that were found of those that were looked for.
+    number: int
+    cells: tuple[str, ...]
+    problem: str | None
+    _columns: Mapping[str, int] = field(repr=False)
+
+    def __getitem__(self, column: str) -> str:
+        """The cell of a column that the file has; empty where the line ends before it."""
+        return self._at(self._columns[column])
+
+    def get(self, column: str) -> str:
+        """The cell of a column that the file may have; empty where it has not."""
+        return self[column] if column in self._columns else ""
+
+    def after(self, column: str) -> str:
+        """The cell to the right of a column's, which may have no name."""
+        return self._at(self._columns[column] + 1)
+
+    def _at(self, place: int) -> str:
+        return self.cells[place] if place < len(self.cells) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A file with the columns of one form, separated by `separator`.
+
+    wanted: the names that were found of those that were looked for. rows: read once, while they are asked for;
+    a file may be so large that all of them at once would be too much.
     """
 
     wanted: tuple[str, ...]
-    rows: tuple[tuple[int, dict[str, str]], ...]
-    problems: tuple[str, ...]
+    separator: str
+    rows: Iterator[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +63,18 @@ class _Header:
 def read_csv(content: bytes, looked_for: Sequence[tuple[str, ...]]) -> CsvFile:
     """The lines of a file that has the columns of one of several forms.
 
-    Names of columns are compared without case. Raises RequestRefused where the file has no such columns.
+    Names of columns are compared without case. Raises RequestRefused where the file has no such columns; its
+    rows do where they are no CSV any more.
     """
     text = _text(content)
     header = _header(text, looked_for)
-    rows: list[tuple[int, dict[str, str]]] = []
-    problems: list[str] = []
+    return CsvFile(header.wanted, header.separator, _rows(text, header))
+
+
+def _rows(text: str, header: _Header) -> Iterator[Row]:
+    columns = {name: place for place, name in enumerate(header.names)}
     for number, cells in _below(text, header):
-        if (problem := _problem(cells, header)) is not None:
-            problems.append(f"line {number}: {problem}")
-        else:
-            rows.append(
-                (number, dict.fromkeys(header.names, "") | dict(zip(header.names, cells, strict=False)))
-            )
-    return CsvFile(header.wanted, tuple(rows), tuple(problems))
+        yield Row(number, cells, _problem(cells, header), columns)
 
 
 def _text(content: bytes) -> str:
@@ -65,14 +89,20 @@ def _text(content: bytes) -> str:
 
 
 def _header(text: str, looked_for: Sequence[tuple[str, ...]]) -> _Header:
-    for line in text.splitlines():
-        for separator in _SEPARATORS:
-            names = tuple(cell.strip().strip('"').casefold() for cell in line.split(separator))
-            for wanted in looked_for:
-                if set(wanted) <= set(names):
-                    return _unique(_Header(separator, names, wanted))
+    for line in io.StringIO(text, newline=""):
+        lowered = line.casefold()
+        for wanted in looked_for:
+            if all(name in lowered for name in wanted):
+                for separator in _SEPARATORS:
+                    names = _names(lowered, separator)
+                    if set(wanted) <= set(names):
+                        return _unique(_Header(separator, names, wanted))
     forms = " or ".join(", ".join(wanted) for wanted in looked_for)
     raise RequestRefused([f"the file has no line with the names of its columns: {forms}"])
+
+
+def _names(line: str, separator: str) -> tuple[str, ...]:
+    return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=separator), []))
 
 
 def _unique(header: _Header) -> _Header:
@@ -82,13 +112,13 @@ def _unique(header: _Header) -> _Header:
     return header
 
 
-def _below(text: str, header: _Header) -> Iterator[tuple[int, list[str]]]:
+def _below(text: str, header: _Header) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The lines below the names; a line above them that looks like one of these is refused."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.separator, strict=True)
     is_below = False
     try:
         for cells in reader:
-            stripped = [cell.strip() for cell in cells]
+            stripped = tuple(cell.strip() for cell in cells)
             if is_below and any(stripped):
                 yield reader.line_num, stripped
             elif tuple(cell.casefold() for cell in stripped) == header.names:

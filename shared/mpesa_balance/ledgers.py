@@ -1,13 +1,14 @@
 """The book's movements, read from CSV: our own form, or M-PESA's statement of an organisation. Pure."""
 
+import hashlib
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from mpesa_balance.csv_files import CsvFile, read_csv
+from mpesa_balance.csv_files import CsvFile, Row, read_csv
 from mpesa_balance.errors import RequestRefused
 from mpesa_balance.results import EAST_AFRICA
 from mpesa_balance.texts import printable
@@ -81,15 +82,17 @@ def read_ledger(content: bytes, account: str | None = None) -> Ledger:
 class _Form(NamedTuple):
     """How a line is read, and what makes two of them one."""
 
-    read: Callable[[Mapping[str, str], str | None], Movement | None]
-    identity: Callable[[Mapping[str, str]], Hashable]
+    read: Callable[[Row, str | None], Movement | None]
+    identity: Callable[[Row, Movement], Hashable]
+    #: The columns whose amounts a comma may have cut in two.
+    amounts: tuple[str, ...]
 
 
 def _read(file: CsvFile, form: _Form, account: str | None) -> Ledger:
-    reading = _Reading(form, account)
-    for number, row in file.rows:
-        reading.take(number, row)
-    problems = list(_told([*file.problems, *reading.problems]))
+    reading = _Reading(form, account, commas_separate=file.separator == ",")
+    for row in file.rows:
+        reading.take(row)
+    problems = list(_told(reading.problems))
     if len({account_key(one.account) for one in reading.movements}) > _MOST_ACCOUNTS:
         problems = [f"it names more than {_MOST_ACCOUNTS} accounts, as nobody has: check its columns"]
     if problems:
@@ -102,26 +105,36 @@ def _read(file: CsvFile, form: _Form, account: str | None) -> Ledger:
 class _Reading:
     """What was read so far, and what was wrong with it."""
 
-    def __init__(self, form: _Form, account: str | None) -> None:
+    def __init__(self, form: _Form, account: str | None, *, commas_separate: bool) -> None:
         self._form = form
         self._account = account
+        self._commas_separate = commas_separate
         self._found: dict[Hashable, int] = {}
         self.movements: list[Movement] = []
         self.problems: list[str] = []
         self.passed_over = 0
 
-    def take(self, number: int, row: Mapping[str, str]) -> None:
+    def take(self, row: Row) -> None:
         """Read one line."""
         try:
-            movement = self._form.read(row, self._account)
-            self._refuse_repetition(number, self._form.identity(row))
+            movement = self._read(row)
         except ValueError as problem:
-            self.problems.append(f"line {number}: {problem}")
+            self.problems.append(f"line {row.number}: {problem}")
             return
         if movement is None:
             self.passed_over += 1
         else:
             self.movements.append(movement)
+
+    def _read(self, row: Row) -> Movement | None:
+        if row.problem is not None:
+            raise ValueError(row.problem)
+        if self._commas_separate:
+            _refuse_split_amounts(row, self._form.amounts)
+        movement = self._form.read(row, self._account)
+        if movement is not None:
+            self._refuse_repetition(row.number, self._form.identity(row, movement))
+        return movement
 
     def _refuse_repetition(self, number: int, identity: Hashable) -> None:
         # A file that was pasted together twice would be counted twice.
@@ -135,27 +148,27 @@ def _told(problems: Sequence[str]) -> Iterator[str]:
         yield f"and {len(problems) - _MOST_PROBLEMS} more"
 
 
-def _of_ours(row: Mapping[str, str], account: str | None) -> Movement:
+def _of_ours(row: Row, account: str | None) -> Movement:
     name = _name(row["account"]) or account
     if not name:
         raise ValueError("its account is missing")
-    _refuse_split_amount(row)
     return Movement(
         at=_instant(row, "at"),
         account=name,
         amount=_amount(row, "amount"),
-        currency=row.get("currency", "")[:_LONGEST_CURRENCY].upper() or None,
+        currency=printable(row.get("currency"))[:_LONGEST_CURRENCY].upper() or None,
     )
 
 
-def _refuse_split_amount(row: Mapping[str, str]) -> None:
-    names = list(row)
-    after = names[names.index("amount") + 1 :][:1]
-    if after and _THOUSANDS.fullmatch(row["amount"]) and _REST.fullmatch(row[after[0]]):
-        raise ValueError('its amount may be cut in two: write 1500.00, or "1,500.00" in quotation marks')
+def _refuse_split_amounts(row: Row, columns: Sequence[str]) -> None:
+    for column in columns:
+        if _THOUSANDS.fullmatch(row[column]) and _REST.fullmatch(row.after(column)):
+            raise ValueError(
+                f'its {column} may be cut in two: write 1500.00, or "1,500.00" in quotation marks'
+            )
 
 
-def _of_statement(row: Mapping[str, str], account: str | None) -> Movement | None:
+def _of_statement(row: Row, account: str | None) -> Movement | None:
     status = row["transaction status"].casefold()
     if not status:
         raise ValueError("its transaction status is missing")
@@ -169,7 +182,7 @@ def _of_statement(row: Mapping[str, str], account: str | None) -> Movement | Non
     return Movement(at=_instant(row, "completion time"), account=account or "", amount=paid_in - withdrawn)
 
 
-def _amount(row: Mapping[str, str], column: str, missing: Decimal | None = None) -> Decimal:
+def _amount(row: Row, column: str, missing: Decimal | None = None) -> Decimal:
     text = row[column]
     if not text and missing is not None:
         return missing
@@ -178,7 +191,7 @@ def _amount(row: Mapping[str, str], column: str, missing: Decimal | None = None)
     return Decimal(text.replace(",", ""))
 
 
-def _instant(row: Mapping[str, str], column: str) -> datetime:
+def _instant(row: Row, column: str) -> datetime:
     instant = _parsed(row[column])
     if instant is None:
         raise ValueError(
@@ -204,13 +217,18 @@ def _name(text: str) -> str:
     return printable(" ".join(text.split()))[:_LONGEST_NAME]
 
 
-def _reference(row: Mapping[str, str]) -> Hashable:
+def _reference(row: Row, movement: Movement) -> Hashable:
     # Without a reference two equal movements at one moment may well be two.
-    return (account_key(row["account"]), row["reference"]) if row.get("reference") else None
+    return (account_key(movement.account), row["reference"]) if row.get("reference") else None
+
+
+def _whole(row: Row, _: Movement) -> Hashable:
+    # A digest, because a file may have a million lines.
+    return hashlib.blake2b("\0".join(row.cells).encode(), digest_size=16).digest()
 
 
 #: A payment and its charge have one receipt; the balance after each tells them apart.
 _FORMS: Final = {
-    OURS: _Form(_of_ours, _reference),
-    STATEMENT: _Form(_of_statement, lambda row: tuple(row.items())),
+    OURS: _Form(_of_ours, _reference, ("amount",)),
+    STATEMENT: _Form(_of_statement, _whole, ("paid in", "withdrawn")),
 }

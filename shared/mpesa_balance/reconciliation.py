@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from mpesa_balance.balances import Account
@@ -88,30 +88,41 @@ def reconcile(
     told at midnight, and then what should be there is known to the second none the less. Raises
     RequestRefused where a figure has an account twice.
     """
-    moved: dict[str, list[Movement]] = {}
-    for one in ledger.movements:
-        # What moved as the first figure was taken is in that already.
-        if opening.as_of < one.at <= closing.as_of:
-            moved.setdefault(account_key(one.account), []).append(one)
     about = None if ledger.about is None else account_key(ledger.about)
     return tuple(
         _line(sides, tolerance, is_covered=about in (None, key))
-        for key, sides in _sides(_by_account(opening), _by_account(closing), moved)
+        for key, sides in _sides(
+            _by_account(opening), _by_account(closing), _booked(opening, closing, ledger)
+        )
     )
+
+
+class _Booked(NamedTuple):
+    """What the book says of an account: how it calls it, and what moved between the figures."""
+
+    name: str
+    moved: list[Movement]
+
+
+def _booked(opening: Figure, closing: Figure, ledger: Ledger) -> dict[str, _Booked]:
+    # A statement is about its account also where nothing moved, and where M-PESA knows no such account.
+    about = ledger.about
+    found = {} if about is None else {account_key(about): _Booked(about, [])}
+    for one in ledger.movements:
+        # What moved as the first figure was taken is in that already.
+        if opening.as_of < one.at <= closing.as_of:
+            found.setdefault(account_key(one.account), _Booked(one.account, [])).moved.append(one)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
     """What is known of one account."""
 
+    name: str
     opened: Account | None
     closed: Account | None
     moved: Sequence[Movement]
-
-    @property
-    def name(self) -> str:
-        told = self.closed or self.opened
-        return told.name if told else self.moved[0].account
 
     @property
     def currencies(self) -> list[str]:
@@ -120,10 +131,12 @@ class _Sides:
 
 
 def _sides(
-    opened: Mapping[str, Account], closed: Mapping[str, Account], moved: Mapping[str, Sequence[Movement]]
+    opened: Mapping[str, Account], closed: Mapping[str, Account], booked: Mapping[str, _Booked]
 ) -> Iterator[tuple[str, _Sides]]:
-    for key in dict.fromkeys((*opened, *closed, *moved)):
-        yield key, _Sides(opened.get(key), closed.get(key), moved.get(key, ()))
+    for key in dict.fromkeys((*opened, *closed, *booked)):
+        told = closed.get(key) or opened.get(key)
+        name, moved = booked.get(key) or _Booked("", [])
+        yield key, _Sides(told.name if told else name, opened.get(key), closed.get(key), moved)
 
 
 def _line(sides: _Sides, tolerance: Decimal, *, is_covered: bool) -> AccountLine:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -97,6 +98,17 @@ def test_a_movement_that_stands_twice_is_refused_because_it_would_count_twice() 
     assert "it repeats line 2" in problems(OURS + "2026-11-21 09:00,working account,99,QK1,,\n")[0]
 
 
+def test_a_repetition_is_found_wherever_the_account_is_said() -> None:
+    text = "at,account,amount,reference\n21-11-2026 09:00:00,Utility Account,100,QK1\n"
+    text += "21-11-2026 09:00:00,,100,QK1\n"
+    assert "it repeats line 2" in problems(text, "utility  account")[0]
+
+
+def test_what_did_not_complete_may_stand_twice() -> None:
+    failed = next(line for line in STATEMENT.splitlines() if "Failed" in line)
+    assert read(f"{STATEMENT}{failed}\n", "A").passed_over == 2
+
+
 def test_of_a_statement_the_balance_after_it_tells_equal_payments_apart() -> None:
     line = 'QK3,21-11-2026 16:02:10,,Payout,Completed,,"120,000.00","1,251,400.00",true,Payout,,,\n'
     assert len(read(STATEMENT + line, "A").movements) == 4
@@ -144,6 +156,51 @@ def test_an_amount_that_a_comma_has_cut_in_two_is_told_of() -> None:
     assert read("at,account,amount,reference\n2026-11-21T09:00:00Z,A,1,QK500\n").movements
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "QK3,21-11-2026 16:02:10,,Payout,Completed,,120,000.00,1,131,400.00,true,Payout,,,",
+        "QK3,21-11-2026 16:02:10,,Payout,Completed,,120,000.00,1131400.00,true,Payout,,,",
+        "QK3,21-11-2026 16:02:10,,Pay Bill,Completed,600,000.00,,,,,,,",
+    ],
+)
+def test_an_amount_of_a_statement_that_a_comma_has_cut_in_two_is_told_of(line: str) -> None:
+    """Nothing but empty cells goes beyond the columns, as in some exports all lines do."""
+    assert "may be cut in two" in problems(STATEMENT.partition("QK4")[0] + line + "\n", "A")[0]
+
+
+def test_an_amount_that_is_cut_in_two_is_told_of_also_where_the_next_column_has_no_name() -> None:
+    text = "at,account,amount,,\n2026-11-21T09:00:00Z,A,1,500.00,\n"
+    assert "may be cut in two" in problems(text)[0]
+
+
+def test_where_commas_do_not_separate_they_cut_nothing() -> None:
+    (found,) = read("at;account;amount;reference\n2026-11-21T09:00:00Z;A;250;101\n").movements
+    assert found.amount == 250
+
+
+def test_empty_cells_beyond_the_columns_do_no_harm() -> None:
+    assert len(read("at,account,amount\n2026-11-21T09:00:00Z,A,1500.00,,\n").movements) == 1
+
+
+def test_the_name_of_a_column_may_hold_a_comma() -> None:
+    text = 'at,account,amount,"Remarks, internal"\n2026-11-21T09:00:00Z,A,5,x\n'
+    assert len(read(text).movements) == 1
+
+
+def test_a_file_takes_no_more_memory_for_having_many_columns() -> None:
+    header = ",".join(["at,account,amount", *map(str, range(5_000))])
+    tracemalloc.start()
+    try:
+        told = problems(header + "\n" + "x\n" * 5_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert told[-1] == "and 4980 more"
+    # A cell for each column of each line would take hundreds of megabytes.
+    assert peak < 20_000_000
+
+
 def test_lines_that_were_sorted_above_the_names_of_the_columns_are_not_lost() -> None:
     head, *lines = OURS.splitlines()
     assert "was the file sorted?" in problems("\n".join([*lines, head]))[0]
@@ -174,8 +231,9 @@ def test_a_line_of_a_statement_that_says_nothing_clear_is_told_of(
 
 
 def test_a_name_plays_no_tricks_on_a_terminal() -> None:
-    row = "2026-11-21T09:00:00Z,\x1b[2JWorking,5\n"
-    assert "\x1b" not in read("at,account,amount\n" + row).movements[0].account
+    row = "2026-11-21T09:00:00Z,\x1b[2JWorking,5,\x1b[2J\n"
+    (found,) = read("at,account,amount,currency\n" + row).movements
+    assert "\x1b" not in f"{found.account}{found.currency}"
 
 
 CELLS = st.sampled_from(

@@ -104,6 +104,13 @@ def test_a_ledger_about_one_account_is_held_against_that_one_alone() -> None:
     ]
 
 
+def test_a_statement_of_an_account_that_m_pesa_does_not_know_agrees_with_nothing() -> None:
+    """Its name may be misspelt; also where nothing moved, that must not pass for an agreement."""
+    held = figure(BEGIN, utility="1"), figure(END, utility="2")
+    found = reconcile(*held, Ledger((), about="Utility Acount"), Decimal(0))
+    assert [(one.account, one.is_off) for one in found] == [("Utility", False), ("Utility Acount", True)]
+
+
 def test_amounts_are_in_no_repr() -> None:
     opening, closing = figure(BEGIN, working="1234567"), figure(END, working="1234568")
     movement = moved("1234569")
