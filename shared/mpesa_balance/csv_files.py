@@ -17,7 +17,7 @@ _MOST_BYTES: Final = 200_000_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line below the names of the columns: its number, its cells, and what is wrong with it as a whole."""
+    """A line below the names of the columns: its number, its cells, what is wrong with all of it."""
 
     number: int
     cells: tuple[str, ...]
@@ -44,8 +44,8 @@ class Row:
 class CsvFile:
     """A file with the columns of one form, separated by `separator`.
 
-    wanted: the names that were found of those that were looked for. rows: read once, while they are asked for;
-    a file may be so large that all of them at once would be too much.
+    wanted: the names that were found of those that were looked for. rows: read once, while they are
+    asked for; a file may be so large that all of them at once would be too much.
     """
 
     wanted: tuple[str, ...]
@@ -63,8 +63,8 @@ class _Header:
 def read_csv(content: bytes, looked_for: Sequence[tuple[str, ...]]) -> CsvFile:
     """The lines of a file that has the columns of one of several forms.
 
-    Names of columns are compared without case. Raises RequestRefused where the file has no such columns; its
-    rows do where they are no CSV any more.
+    Names of columns are compared without case. Raises RequestRefused where the file has no such columns;
+    its rows do where they are no CSV any more.
     """
     text = _text(content)
     header = _header(text, looked_for)

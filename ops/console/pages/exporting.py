@@ -1,5 +1,7 @@
 """Exports: balances and queries as files, sent while they are read."""
 
+from functools import partial
+
 from flask import Blueprint, Response, abort, render_template, request
 
 from mpesa_balance import audit, tabular
@@ -10,7 +12,8 @@ from mpesa_balance.people.roles import Right
 from ops.console.asked_for import instant
 from ops.console.attachments import attachment
 from ops.console.desk import actor, desk, person, registered, scope, transaction
-from ops.console.gate import demands
+from ops.console.files_sent import Wanted
+from ops.console.gate import demands, still_in
 
 blueprint = Blueprint("exporting", __name__)
 
@@ -35,15 +38,30 @@ def download() -> Response:
     if request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         # There an answer that breaks off looks like one that has come to its end.
         abort(505, "an export is sent over HTTP/1.1: have the proxy speak it (proxy_http_version 1.1)")
-    with transaction() as connection:
-        if shortcode:
+    if shortcode:
+        with transaction() as connection:
             registered(connection, shortcode)
-        # Before anything is given out; by each shortcode, so that it is found by any of them.
-        subjects = ["all shortcodes"] if selection.shortcodes is None else selection.shortcodes
-        detail = f"{what} as {ending}{_period(selection)}"
-        audit.add_for_each(connection, actor(), Action.EXPORTED, subjects, detail)
-    body = desk().exports.sent(EXPORTS[what], selection, ending, person().name)
-    return attachment(body, "-".join(filter(None, (what, shortcode))), ending)
+    stem = "-".join(filter(None, (what, shortcode)))
+    if request.method == "HEAD":
+        return attachment(b"", stem, ending)
+    who, now_in = person(), still_in()
+    wanted = Wanted(
+        export=EXPORTS[what],
+        selection=selection,
+        ending=ending,
+        name=who.name,
+        may_go_on=lambda: now_in() == who,
+    )
+    told = partial(_on_record, actor(), selection, f"{what} as {ending}")
+    return attachment(desk().exports.sent(wanted, told), stem, ending)
+
+
+def _on_record(by: str, selection: Selection, what: str) -> None:
+    # By each shortcode, so that it is found by any of them.
+    subjects = ["all shortcodes"] if selection.shortcodes is None else selection.shortcodes
+    with transaction() as connection:
+        detail = f"{what}{_period(selection)}"
+        audit.add_for_each(connection, by, Action.EXPORTED, subjects, detail)
 
 
 def _shortcodes(shortcode: str) -> tuple[str, ...] | None:
