@@ -184,7 +184,9 @@ class _Recorder:
             # The quota is the app's: whatever else it sends now would be refused as well.
             line.hold_back(self.connection, self.attempt.app.name, schedule.quota_backoff)
         query_id = self.attempt.query_id
-        if wait is None or not attempts.try_again_after(self.connection, query_id, number, wait):
+        goes_on = wait is not None and attempts.try_again_after(self.connection, query_id, number, wait)
+        # What Daraja did not take says nothing of what it may have taken before.
+        if not goes_on and attempts.is_last_hope(self.connection, query_id, number):
             self._fail(error)
 
     def _fail(self, error: DarajaError) -> None:

@@ -84,6 +84,18 @@ def try_again_after(connection: Connection, query_id: UUID, number: int, seconds
     return bool(connection.execute(_TRY_AGAIN_AFTER, row).rowcount)
 
 
+def is_last_hope(connection: Connection, query_id: UUID, number: int) -> bool:
+    """Whether a query is pending and no other attempt than this one may still bring its balance.
+
+    Where one may, nothing more is begun: its callback is awaited until the deadline.
+    """
+    row = {"query_id": query_id, "number": number}
+    is_last = bool(connection.execute(_IS_LAST_HOPE, row).rowcount)
+    if not is_last:
+        connection.execute(_BEGIN_NO_MORE, row)
+    return is_last
+
+
 def find(connection: Connection, attempt_ids: Sequence[UUID]) -> dict[UUID, Submitted]:
     """The attempts that callbacks name, their queries locked; without those whose rows are gone."""
     found = connection.execute(_FIND, {"ids": list(attempt_ids)})
@@ -133,6 +145,18 @@ _TRY_AGAIN_AFTER: Final = """
     UPDATE balance_queries SET next_attempt_at = now() + make_interval(secs => %(seconds)s)
     WHERE id = %(query_id)s AND state = 'pending' AND attempts = %(number)s
       AND deadline_at > now() + make_interval(secs => %(seconds)s)
+"""
+
+_IS_LAST_HOPE: Final = """
+    SELECT FROM balance_queries q WHERE q.id = %(query_id)s AND q.state = 'pending' AND NOT EXISTS (
+        SELECT FROM submission_attempts a WHERE a.query_id = q.id AND a.number <> %(number)s
+          AND a.state IN ('sending', 'unknown', 'acknowledged')
+    )
+"""
+
+_BEGIN_NO_MORE: Final = """
+    UPDATE balance_queries SET next_attempt_at = deadline_at
+    WHERE id = %(query_id)s AND state = 'pending' AND attempts = %(number)s
 """
 
 #: In one order everywhere: two batches that share queries must not wait for each other.

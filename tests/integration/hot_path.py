@@ -105,6 +105,7 @@ class HotPath:
         with self.house.database.transaction() as connection:
             attempts.withdraw(connection, uuid4(), 1)
             attempts.try_again_after(connection, uuid4(), 1, 1)
+            attempts.is_last_hope(connection, uuid4(), 1)
 
     def _let_go_on(self) -> None:
         with self.house.database.transaction() as connection:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from psycopg import sql
 
 from mpesa_balance import apps, attempts, breaker, queries, shortcodes
-from mpesa_balance.errors import Unavailable
+from mpesa_balance.errors import DarajaUnavailable, Unavailable
 from mpesa_balance.line import SPACING
 from mpesa_balance.queries import Ending
 from ops.simulator.keys import KeyPair
@@ -21,7 +21,9 @@ from tests import samples
 from tests.conftest import Postgres, entry_of, open_query
 from tests.fakes import FakeDaraja, Reply, json_reply
 from tests.integration.answers import begin, first_in_line, record, row, rows, state, success
+from worker import recording
 from worker.house import House
+from worker.recording import Answered
 from worker.submission import submit
 
 INVALID_TOKEN = json_reply({"errorCode": "404.001.03", "errorMessage": "Invalid Access Token"}, 404)
@@ -225,6 +227,38 @@ def test_what_daraja_did_not_take_waits_as_the_schedule_says_and_then_fails(
         assert 0.75 * scheduled <= wait <= min(1.25 * scheduled, 60)
     assert (state(house), attempt_states(house)) == ("failed", ["not_taken"] * 4)
     assert row(house, "SELECT result_code FROM balance_queries") == {"result_code": "500.003.02"}
+
+
+def test_what_was_not_taken_at_last_takes_nothing_from_an_attempt_that_may_have_been(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    daraja.replies.append(Reply(200, b'{"Conv'))
+    submit(house, query_id)
+    first = row(house, "SELECT id FROM submission_attempts")["id"]
+    daraja.replies.extend([SPIKE_ARREST] * 3)
+    for _ in range(3):
+        due_now(house)
+        submit(house, query_id)
+    assert (state(house), attempt_states(house)) == ("pending", ["unknown", *["not_taken"] * 3])
+    # Nothing more is sent, and until the deadline its result is awaited.
+    assert row(house, "SELECT next_attempt_at = deadline_at AS is_all FROM balance_queries")["is_all"]
+    record(house, first, success())
+    assert state(house) == "completed"
+
+
+def test_what_was_not_taken_moves_no_query_that_has_timed_out_meanwhile(
+    house: House, query_id: UUID, daraja: FakeDaraja
+) -> None:
+    first = begin(house, query_id)
+    due_now(house)
+    second = first_in_line(house, query_id)
+    assert second is not None
+    with house.database.transaction() as connection:
+        queries.time_out(connection, query_id, Ending(cause="deadline"))
+    recording.record(house, [Answered(second, DarajaUnavailable("no connection"))])
+    assert (state(house), attempt_states(house)) == ("timed_out", ["unknown", "not_taken"])
+    record(house, first, success())
+    assert row(house, "SELECT state, late FROM balance_queries") == {"state": "completed", "late": True}
 
 
 def test_a_refusal_fails_the_query_at_once_with_darajas_own_words(
