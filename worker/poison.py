@@ -6,6 +6,7 @@ from typing import Any, Final
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Task
+from celery.exceptions import Reject
 from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from kombu.utils import json
@@ -87,6 +88,16 @@ class GuardedTask(Task[Any, Any]):
     """What every task of the house is."""
 
     Request = "worker.poison:GuardedRequest"
+
+    def retry(self, *arguments: Any, **options: Any) -> Any:
+        """The task again, later; where the broker does not take that message, this one stays with it."""
+        try:
+            return super().retry(*arguments, **options)
+        except Reject as error:
+            # Celery would throw away what the broker alone may keep.
+            because = error.args[0]
+            logger.warning("task_not_sent_again", task=self.name, reason=str(because))
+            raise Reject(because, requeue=True) from error
 
     def signature_from_request(self, request: Any = None, *arguments: Any, **options: Any) -> Any:
         """The task once more; what Flower shows of its arguments stays what its sender chose."""
