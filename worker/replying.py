@@ -7,7 +7,7 @@ from mpesa_balance.audit import Action
 from mpesa_balance.contract import EVENT_VERSION, TRACE_PARENT
 from mpesa_balance.crash_points import CrashPoint, crash_at
 from mpesa_balance.database import Connection
-from mpesa_balance.errors import BrokerUnavailable
+from mpesa_balance.errors import BrokerUnavailable, SealBroken
 from mpesa_balance.replies import REFUSED, Reply
 from worker import metrics
 from worker.house import House
@@ -19,7 +19,7 @@ _BATCH: Final = 100
 
 
 def send_due(house: House) -> None:
-    """Send whatever is due; what the broker does not take is put off."""
+    """Send whatever is due; what the broker does not take, or nobody here can open, is put off."""
     while _send_batch(house) == _BATCH:
         pass
 
@@ -31,7 +31,7 @@ def _send_batch(house: House) -> int:
         for reply in due:
             try:
                 _send(house, connection, reply)
-            except BrokerUnavailable as error:
+            except (BrokerUnavailable, SealBroken) as error:
                 logger.warning(
                     "reply_put_off",
                     reply_id=reply.id,
@@ -41,13 +41,16 @@ def _send_batch(house: House) -> int:
                 )
                 replies.put_off(connection, reply.id)
                 put_off += 1
-                break
+                if isinstance(error, BrokerUnavailable):
+                    break
+                # One that waits for its key holds up no other.
+                continue
             done.append(reply.id)
         if done:
             replies.sent(connection, done)
             crash_at(CrashPoint.REPLIES_NOT_COMMITTED)
     metrics.replied(len(done), put_off)
-    return len(done)
+    return len(done) + put_off
 
 
 def _send(house: House, connection: Connection, reply: Reply) -> None:

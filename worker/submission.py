@@ -1,8 +1,9 @@
 """Attending the line of an app: those who are due are put to Daraja, and what comes back is recorded."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +15,8 @@ from mpesa_balance import beginnings, line, logs
 from mpesa_balance.apps import App
 from mpesa_balance.attempts import Attempt
 from mpesa_balance.crash_points import CrashPoint, crash_at
-from mpesa_balance.errors import DarajaError, Unavailable
+from mpesa_balance.database import DATABASE_FAULTS
+from mpesa_balance.errors import DarajaError, MpesaBalanceError, Unavailable
 from mpesa_balance.line import SPACING
 from worker import asking, lines, recording
 from worker.house import House
@@ -87,10 +89,19 @@ class _Attendant:
         finally:
             # What was sent is answered, whatever has become of us.
             while self.asked:
-                if self._record_what_is_back():
-                    self._ring_for_next()
+                with self._going_on():
+                    if self._record_what_is_back():
+                        self._ring_for_next()
         if self.failed is not None:
             raise self.failed
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        # Others are still waited for, and nobody else will hear what comes back for them.
+        try:
+            yield
+        except (MpesaBalanceError, DATABASE_FAULTS) as error:
+            self.failed = self.failed or error
 
     def _look(self) -> None:
         looked_at = time.monotonic()

@@ -58,7 +58,7 @@ def sent(connection: Connection, reply_ids: Sequence[UUID]) -> None:
 
 
 def put_off(connection: Connection, reply_id: UUID) -> None:
-    """The broker did not take this one; later it may."""
+    """This one could not be sent; later it may be."""
     connection.execute(_PUT_OFF, {"id": reply_id, "backoff": list(_BACKOFF)})
 
 

@@ -17,13 +17,15 @@ from mpesa_balance.contract import SUBMISSIONS_QUEUE
 from mpesa_balance.database import DATABASE_FAULTS
 from mpesa_balance.errors import Unavailable
 from mpesa_balance.line import MOST_WAIT, SPACING
-from tests.conftest import Bell, entry_of, open_query
+from tests.conftest import SHORTCODE, Bell, entry_of, open_query
 from tests.fakes import FakeDaraja, json_reply
 from tests.integration.answers import first_in_line, row, rows
 from tests.integration.at_once import at_once
+from tests.waiting import eventually
 from worker import lines, submission, turns
 from worker.daraja import Daraja
 from worker.house import House
+from worker.intake import open_request
 from worker.submission import submit
 from worker.sweeper import sweep
 from worker.turns import Turn
@@ -35,6 +37,11 @@ _NOTHING_BEGINS = """
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE 'nothing begins any more'; END $$;
     CREATE TRIGGER refusing BEFORE INSERT ON submission_attempts EXECUTE FUNCTION refuse()
+"""
+
+_NOBODY_IS_TOLD = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'nobody is told'; END $$;
+    CREATE TRIGGER refusing BEFORE UPDATE ON replies EXECUTE FUNCTION refuse()
 """
 
 
@@ -224,6 +231,32 @@ def test_what_was_sent_is_recorded_whatever_happens_to_the_attendant(
     with pytest.raises(DATABASE_FAULTS, match="nothing begins any more"):
         submit(house, first)
     assert row(house, "SELECT state FROM balance_queries WHERE id = %s", first) == {"state": "acknowledged"}
+
+
+def test_what_was_sent_is_recorded_also_where_what_follows_from_other_answers_fails(
+    house: House, daraja: FakeDaraja
+) -> None:
+    asked = [SHORTCODE, "600001", "600002"]
+    with house.database.transaction() as connection:
+        for shortcode in asked[1:]:
+            shortcodes.add(connection, house.database.sealer, entry_of(shortcode))
+        connection.execute(_NOBODY_IS_TOLD)
+    for shortcode in asked:
+        reply_to = {"task": "theirs", "queue": "theirs"}
+        open_request(house, str(uuid4()), {"shortcode": shortcode, "reply_to": reply_to})
+    daraja.replies.extend([json_reply({"errorCode": "400.002.02", "errorMessage": "Bad Request"}, 400)] * 2)
+    come: list[str] = []
+
+    def after_those_before() -> None:
+        before = len(come)
+        come.append("asked")
+        eventually(lambda: len(rows(house, "SELECT FROM balance_queries WHERE state = 'failed'")) >= before)
+
+    daraja.when_asked = after_those_before
+    with pytest.raises(DATABASE_FAULTS, match="nobody is told"):
+        submit(replace(house, daraja=Daraja(30)), rows(house, "SELECT id FROM balance_queries")[0]["id"])
+    found = rows(house, "SELECT state FROM balance_queries ORDER BY state")
+    assert [one["state"] for one in found] == ["acknowledged", "failed", "failed"]
 
 
 def test_an_attendant_that_is_gone_is_missed_after_a_few_seconds_however_many_come(

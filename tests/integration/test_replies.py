@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from mpesa_balance import outbox
 from mpesa_balance.contract import request_id_for
 from tests.conftest import SHORTCODE, Bell
 from tests.integration.answers import begin, failure, record, row, rows, success
@@ -50,6 +51,25 @@ def test_a_completed_request_is_told_without_amounts(house: House, bell: Bell) -
     assert UUID(event["event_id"])
     assert "accounts" not in event
     assert "700000" not in str(event)
+
+
+def test_a_balance_that_cannot_be_opened_holds_up_no_other_reply_and_no_sweep(
+    house: House, bell: Bell
+) -> None:
+    bell.refused = {"payroll"}
+    broken = ask(house)
+    record(house, attempt_of(house, broken), success())
+    other = ask(house, shortcode="999999")
+    bell.refused = set()
+    rows(house, "UPDATE balances SET document = %s RETURNING query_id", b"\1\2")
+    rows(house, "UPDATE replies SET next_attempt_at = now(), attempts = 0 RETURNING id")
+    with house.database.transaction() as connection:
+        outbox.add(connection, outbox.APP_REFUSED, "what people are to be told")
+    sweep(house)
+    assert [event["request_id"] for event in events(bell)] == [str(other)]
+    assert rows(house, "SELECT FROM outbox WHERE delivered_at IS NULL") == []
+    waiting = row(house, "SELECT attempts, sent_at FROM replies WHERE request_id = %s", broken)
+    assert waiting == {"attempts": 1, "sent_at": None}
 
 
 def test_amounts_are_told_where_the_caller_asks_for_them(house: House, bell: Bell) -> None:
