@@ -8,7 +8,7 @@ from kombu import Exchange, Queue
 from mpesa_balance import contract, logs
 from mpesa_balance.broker_urls import tls_options
 from mpesa_balance.environment import Reader, load_or_exit
-from worker import log_context, stopping, transport
+from worker import log_context, transport
 
 SETTINGS: Final = load_or_exit(Reader.worker)
 
@@ -23,9 +23,6 @@ log_context.install()
 
 # What is no message at all must not end a worker either: see `worker_consumer` for what looks like one.
 transport.register()
-
-# A worker that is told to end does so in time.
-stopping.install()
 
 app = Celery(
     "mpesa-balance",
@@ -103,6 +100,9 @@ app.conf.update(
 
 # What only looks like a message must not end a worker, nor wait in the queue for the next one.
 app.conf.worker_consumer = "worker.envelopes:GuardedConsumer"
+
+# A worker that is told to end does so in time.
+app.steps["worker"].add("worker.stopping:Stopping")
 
 # A worker that takes nothing any more notices, and ends itself to be started anew.
 app.steps["worker"].add("worker.watch:Watch")

@@ -8,12 +8,17 @@ from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from mpesa_balance import logs
+from worker import stopping
 
 logger = logs.get_logger(__name__)
 
 
 class GuardedConsumer(Consumer):
     """Takes messages as Celery does, which ends at one that it cannot read and puts it back."""
+
+    def close(self) -> None:
+        """The worker ends; Celery asks this of its consumer before anything else is closed."""
+        stopping.settle(self.pool)
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
         """Celery's handler behind a look at the envelope."""

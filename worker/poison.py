@@ -7,6 +7,7 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Task
 from celery.exceptions import Reject
+from celery.worker import state
 from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from kombu.utils import json
@@ -34,6 +35,10 @@ class GuardedRequest(Request):
         """Count the end of a process; everything else is Celery's to handle."""
         if not getattr(self.task, "retry_on_worker_lost", False) or not self._has_died(exc_info):
             super().on_failure(exc_info, send_failed_event, return_ok)
+            return
+        if state.should_stop is not None or state.should_terminate is not None:
+            # Its process was told to stop, as we were.
+            self.reject(requeue=True)
             return
         told = str(self.request_dict.get(DEATHS))
         deaths = int(told) + 1 if told.isdecimal() else 1

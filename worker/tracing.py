@@ -6,6 +6,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT is not set, nothing of this is done.
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,9 @@ logger = logs.get_logger(__name__)
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 _SAMPLED: Final = 1
+
+#: What a process has not sent when it ends, it may still send for so long, in seconds.
+_FAREWELL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,5 +188,12 @@ def _processor_of(process: int) -> "BatchSpanProcessor | None":
         logger.warning("traces_not_sent", reason=f"{missing.name} is not installed", message=message)
         return None
     processor = BatchSpanProcessor(OTLPSpanExporter())
-    signals.worker_process_shutdown.connect(lambda **_: processor.shutdown(), weak=False)  # type: ignore[no-untyped-call]
+    signals.worker_process_shutdown.connect(lambda **_: _farewell(processor), weak=False)
     return processor
+
+
+def _farewell(processor: "BatchSpanProcessor") -> None:
+    # A collector that is away must not hold up the end of a process: it waits half a minute by itself.
+    ending = threading.Thread(target=processor.shutdown, name="farewell", daemon=True)
+    ending.start()
+    ending.join(_FAREWELL)

@@ -18,7 +18,6 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from mpesa_balance import contract, logs
-from worker import stopping
 from worker.pulse import Pulse
 
 logger = logs.get_logger(__name__)
@@ -39,6 +38,7 @@ class Watch(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
+        self._worker = worker
         self._name = worker.hostname
         name = f"mpesa-canary-{worker.hostname}"
         self._queue = Queue(name, Exchange(name, type="direct"), routing_key=name)
@@ -104,16 +104,17 @@ class Watch(bootsteps.StartStopStep):
         if _canaries() > self._heard:
             self._out_since = None
         elif time.monotonic() - self._out_since > max(_PATIENCE * interval, _RECONNECTED_WITHIN):
+            # First: whoever reads our log may be what holds us up.
+            self._end()
             logger.critical(
                 "worker_deaf",
                 message="it takes no messages although the broker takes them, and ends itself",
             )
-            self._end()
 
     def _end(self) -> None:
         self._stopped.set()
         # The main loop may be what hangs, and would bound nothing then.
-        stopping.bound()
+        self._worker.stopping.begin()
         os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -18,6 +18,9 @@ from tests.waiting import eventually
 
 QUEUES = f"{contract.MAINTENANCE_QUEUE},{contract.REQUESTS_QUEUE}"
 
+#: Where Redis counts how often the long task of tests/e2e/deadly.py has come to its end.
+DONE = "tests:done"
+
 
 @dataclass
 class Worker:

@@ -4,7 +4,9 @@ import os
 import signal
 import threading
 
+from tests.e2e.alone import DONE
 from worker.app import app
+from worker.house import house
 from worker.tasks import REPEATED
 
 
@@ -23,8 +25,9 @@ def deadly_and_repeated() -> None:
 
 
 @app.task(name="tests.long")
-def long(*, seconds: float) -> None:
+def long(*, seconds: float, padding: str = "") -> None:
     threading.Event().wait(seconds)
+    house().store.incr(DONE)
 
 
 @app.task(name="tests.endless")
