@@ -135,12 +135,21 @@ _COLUMNS: Final = """
     LEFT JOIN submission_attempts a ON a.id = c.attempt_id LEFT JOIN balance_queries q ON q.id = a.query_id
 """
 
-#: Written into the statement, so that the planner can match the partial index of the inbox: it would look
+#: Among so many of the newest those are looked for that came more than once.
+_LOOKED_THROUGH: Final = 100_000
+
+#: Written into the statement, so that the planner can match the partial index of each: it would look
 #: through all callbacks for a few of them.
 _SELECTED: Final = {
-    DUPLICATE: sql.SQL("c.deliveries > 1"),
+    # No index tells these: each delivery would be written into it.
+    DUPLICATE: sql.SQL(
+        "c.deliveries > 1 AND c.recorded_at >= (SELECT min(recorded_at) FROM ("
+        "SELECT recorded_at FROM callbacks ORDER BY recorded_at DESC, id DESC LIMIT {}) newest)"
+    ).format(sql.Literal(_LOOKED_THROUGH)),
     FLAGGED: sql.SQL("c.flagged"),
-    UNSETTLED: sql.SQL("c.disposition IS NULL"),
+    UNSETTLED: sql.SQL(
+        "(c.disposition IS NULL AND c.reason IS NULL) OR (c.disposition IS NULL AND c.reason IS NOT NULL)"
+    ),
     **{str(one): sql.SQL("c.disposition = {}").format(sql.Literal(str(one))) for one in Disposition},
 }
 _ANY: Final = sql.SQL("true")

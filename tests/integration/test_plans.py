@@ -112,6 +112,16 @@ def test_no_statement_of_the_hot_path_reads_what_it_does_not_want(path: HotPath,
     assert set(names.values()) - {name for name, _ in named} == ELSEWHERE
 
 
+def test_what_is_rare_among_all_callbacks_is_found_by_an_index_of_its_own(path: HotPath) -> None:
+    """Whoever looked for it through the newest first would look through all of them."""
+    for selection in (received.FLAGGED, received.UNSETTLED):
+        with explained(path.house) as plans, path.house.database.transaction() as connection:
+            received.listed(connection, (selection,))
+        (plan,) = (one for one in plans if "FROM callbacks" in one.statement)
+        used = {node.get("Index Name") for node in plan.nodes}
+        assert (plan.scanned, "callbacks_newest" in used) == (set(), False), selection
+
+
 def written() -> Iterator[tuple[str, str]]:
     for room in ROOMS:
         for name, value in vars(room).items():

@@ -29,7 +29,8 @@ def callbacks_group() -> None:
     "--only",
     type=click.Choice([str(one) for one in SELECTIONS]),
     multiple=True,
-    help="May be given several times; conflict, unmatched and unreadable by default.",
+    help="May be given several times; conflict, unmatched and unreadable by default. "
+    "Duplicates are looked for among the newest 100,000.",
 )
 @click.option("--all", "everything", is_flag=True, help="Whatever became of them.")
 @click.option("--shortcode", help="Of one shortcode.")
