@@ -19,6 +19,9 @@ TOKEN: Final = "token"  # noqa: S105 - the name of a field, not a secret
 #: Views of libraries, which give nothing away: files of ours, and the description of the API.
 _OPEN: Final = frozenset({"static", "api-docs.openapi_json"})
 
+#: What only programs ask for.
+_OF_PROGRAMS: Final = ("text/event-stream", "application/json")
+
 _DEMANDS: Final = "demands"
 _FOLLOWS: Final = "follows"
 _TAKES_FILES: Final = "takes_files"
@@ -133,7 +136,8 @@ def _to_sign_in() -> Response:
     if request.headers.get("HX-Request"):
         # Only a part of a page was asked for: the whole of it goes to the door.
         return Response(status=401, headers={"HX-Redirect": url_for("signing.sign_in")})
-    if request.method != "GET" or request.accept_mimetypes.best == "text/event-stream":
+    # What a page's own programs fetch leads to no page to come back to.
+    if request.method != "GET" or request.accept_mimetypes.best in _OF_PROGRAMS:
         raise NotSignedIn("your session is over: sign in and do it again")
     return redirect(url_for("signing.sign_in", next=request.full_path.rstrip("?")))
 

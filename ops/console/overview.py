@@ -1,7 +1,7 @@
 """How everything stands now, shortcode by shortcode: what the page of balances shows."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -49,11 +49,12 @@ class Standing:
 def standings(connection: Connection, sealer: Sealer, briefs: Sequence[Brief]) -> list[Standing]:
     """How these shortcodes stand, in their order."""
     names = [brief.shortcode for brief in briefs]
-    newest = _by_shortcode(history.latest(connection, sealer, names))
-    before = _by_shortcode(history.latest(connection, sealer, names, days_ago=1))
+    told = history.latest(connection, sealer, names)
+    newest = {answer.shortcode: answer for answer in told}
+    before = history.since_yesterday(connection, sealer, told)
     asked = history.in_flight(connection)
     alerts, courses = defaultdict[str, list[Alert]](list), defaultdict[str, list[Point]](list)
-    for alert in alert_history.listed(connection, sealer):
+    for alert in alert_history.listed(connection, sealer, names):
         alerts[alert.shortcode or ""].append(alert)
     for point in series.newest(connection, sealer, names, _POINTS):
         courses[point.shortcode].append(point)
@@ -69,10 +70,6 @@ def standings(connection: Connection, sealer: Sealer, briefs: Sequence[Brief]) -
         )
         for brief in briefs
     ]
-
-
-def _by_shortcode(answers: Sequence[BalanceAnswer]) -> Mapping[str | None, BalanceAnswer]:
-    return {answer.shortcode: answer for answer in answers}
 
 
 def _lines(

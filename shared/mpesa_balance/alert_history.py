@@ -1,6 +1,6 @@
 """Alerts as people see them: reads only, opened for those who may see the amounts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
@@ -70,9 +70,19 @@ class Alert:
         }
 
 
-def listed(connection: Connection, sealer: Sealer, *, everything: bool = False) -> list[Alert]:
-    """The open alerts, newest first; or the newest thousand, whatever became of them."""
-    rows = connection.execute(_LISTED, {"everything": everything})
+def listed(
+    connection: Connection,
+    sealer: Sealer,
+    shortcodes: Iterable[str] | None = None,
+    *,
+    everything: bool = False,
+) -> list[Alert]:
+    """The open alerts, newest first; or the newest thousand, whatever became of them.
+
+    shortcodes: those about these; None for all, also those that are about none.
+    """
+    only = None if shortcodes is None else list(shortcodes)
+    rows = connection.execute(_LISTED, {"everything": everything, "shortcodes": only})
     return [_alert(row, sealer) for row in rows]
 
 
@@ -99,6 +109,8 @@ _LISTED: Final = """
            a.acked_at, a.acked_by, a.query_id, r.limits, a.detail,
            (SELECT jsonb_object_agg(m.channel, m.last_error) FROM alert_messages m
             WHERE m.alert_id = a.id AND m.delivered_at IS NULL AND m.last_error IS NOT NULL) AS failing
-    FROM alerts a JOIN alert_rules r ON r.id = a.rule_id WHERE a.cleared_at IS NULL OR %(everything)s
+    FROM alerts a JOIN alert_rules r ON r.id = a.rule_id
+    WHERE (a.cleared_at IS NULL OR %(everything)s)
+      AND (%(shortcodes)s::text[] IS NULL OR a.shortcode = ANY(%(shortcodes)s::text[]))
     ORDER BY a.raised_at DESC, a.id LIMIT 1000
 """

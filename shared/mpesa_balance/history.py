@@ -1,6 +1,6 @@
 """What is known of requests, queries and balances: reads only, opened for those who may see them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -42,13 +42,26 @@ def of_query(connection: Connection, sealer: Sealer, query_id: UUID) -> BalanceA
     raise NotFound(f"no query and no request has the id {query_id}: check it, or wait a moment")
 
 
-def latest(
-    connection: Connection, sealer: Sealer, shortcodes: Iterable[str] | None, days_ago: int = 0
-) -> list[BalanceAnswer]:
-    """The newest balance of each of these shortcodes, or of all: by when it stood so, not by when it came.
+def latest(connection: Connection, sealer: Sealer, shortcodes: Iterable[str] | None) -> list[BalanceAnswer]:
+    """The newest balance of each of these shortcodes, or of all: by when it stood so, not when it came."""
+    return _latest(connection, sealer, shortcodes, days_ago=0)
 
-    days_ago: as it was known to stand so many days ago, by the database clock.
+
+def since_yesterday(
+    connection: Connection, sealer: Sealer, newest: Sequence[BalanceAnswer]
+) -> dict[str | None, BalanceAnswer]:
+    """What each of these newest balances is compared with, by shortcode: how it stood a day ago.
+
+    That is the last that M-PESA told by then, if it is not days older than that, and not the newest itself.
     """
+    own = {one.query_id for one in newest}
+    before = _latest(connection, sealer, [one.shortcode or "" for one in newest], days_ago=1)
+    return {one.shortcode: one for one in before if one.query_id not in own}
+
+
+def _latest(
+    connection: Connection, sealer: Sealer, shortcodes: Iterable[str] | None, days_ago: int
+) -> list[BalanceAnswer]:
     row = {"shortcodes": None if shortcodes is None else list(shortcodes), "days_ago": days_ago}
     rows = connection.execute(_LATEST, row)
     return [_answer(row, sealer) for row in rows]
@@ -111,11 +124,16 @@ _OF_QUERY: Final = f"""
     WHERE q.id = %(id)s
 """  # noqa: S608 - both parts are constants above
 
+#: In days: where M-PESA had told nothing for so long, nobody knows how it stood.
+_TOO_OLD: Final = 3
+
 _LATEST: Final = f"""
     SELECT NULL::uuid AS request_id, s.shortcode, NULL AS refusal, {_NOT_ASKED}, {_COLUMNS}
     FROM shortcodes s
     CROSS JOIN LATERAL (SELECT * FROM balances WHERE shortcode = s.shortcode
-                          AND (%(days_ago)s = 0 OR as_of <= now() - make_interval(days => %(days_ago)s))
+                          AND (%(days_ago)s = 0 OR as_of BETWEEN
+                               now() - make_interval(days => %(days_ago)s + {_TOO_OLD})
+                               AND now() - make_interval(days => %(days_ago)s))
                         ORDER BY as_of DESC LIMIT 1) b
     JOIN balance_queries q ON q.id = b.query_id
     WHERE %(shortcodes)s::text[] IS NULL OR s.shortcode = ANY(%(shortcodes)s::text[]) ORDER BY s.shortcode

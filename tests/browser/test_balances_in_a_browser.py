@@ -77,6 +77,13 @@ def test_a_shortcode_is_drawn_with_its_threshold_and_a_part_of_it_in_full(
     page.wait_for_selector("#plots[data-shown='30d']")
     page.get_by_role("button", name="a year").click()
     page.wait_for_selector("#plots[data-shown='365d']")
+    # Without a mouse as well.
+    page.get_by_role("button", name="Closer").press("Enter")
+    page.wait_for_selector("#plots[data-shown='part']")
+    for move in ("Earlier", "Later", "Wider"):
+        page.get_by_role("button", name=move).press("Enter")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#plots[data-shown='365d']")
 
 
 def test_a_query_tells_its_whole_story_also_while_it_is_told(
@@ -134,6 +141,16 @@ def test_everything_can_be_reached_by_the_keyboard(page: "Page", administrator: 
         page.keyboard.press("Tab")
         reached.add(page.evaluate(_NAME))
     assert {"Find a shortcode", "600000", "Ask for the balance of 600000"} <= reached
+
+
+def test_a_row_that_is_replaced_keeps_the_focus_and_is_told_of(
+    page: "Page", administrator: Person, stack: Stack
+) -> None:
+    administrator.sign_in(page)
+    page.get_by_role("button", name="Ask for the balance of 600000").focus()
+    stack.query()
+    page.get_by_text("600000 has changed").wait_for(state="attached")
+    assert page.evaluate(_NAME) == "Ask for the balance of 600000"
 
 
 def test_every_look_is_in_the_audit_trail(page: "Page", administrator: Person, stack: Stack) -> None:

@@ -1,7 +1,7 @@
 """What the pages of the console show and do; each look at a balance is in the audit trail."""
 
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import redis
@@ -13,17 +13,18 @@ from tests.conftest import SHORTCODE, entry_of, open_query
 from tests.integration import queued
 from tests.integration.alerting import add_rule
 from tests.integration.answers import begin, failure, record, row, rows, success
-from tests.integration.console_desk import Console
+from tests.integration.console_desk import Browser, Console
 from worker.house import House
+from worker.intake import open_request
 
 pytestmark = pytest.mark.console
 
 
-def told(house: House, balance: str, time: str = "20261122120000") -> str:
+def told(house: House, balance: str, time: str = "20261122120000") -> UUID:
     """A balance that M-PESA has told; gives the query's id."""
     query_id = open_query(house.database)
     record(house, begin(house, query_id), success(balance).replace(b"20261122120000", time.encode()))
-    return str(query_id)
+    return query_id
 
 
 def looks(house: House, actor: str) -> list[dict[str, str]]:
@@ -40,6 +41,31 @@ def test_a_page_of_balances_without_any_says_so(console: Console) -> None:
     page = console.browser("alice").get("/")
     assert SHORTCODE in page.text
     assert "no balance yet" in page.text
+
+
+def stood(house: House, query_id: UUID, days_ago: int) -> None:
+    """Let M-PESA have told this balance so many days ago."""
+    with house.database.transaction() as connection:
+        connection.execute(
+            "UPDATE balances SET as_of = now() - make_interval(days => %s) WHERE query_id = %s",
+            (days_ago, query_id),
+        )
+
+
+def test_a_request_that_named_no_shortcode_has_a_page(console: Console) -> None:
+    request_id = uuid4()
+    open_request(console.house, str(request_id), {})
+    page = console.browser("alice").get(f"/queries/{request_id}")
+    assert (page.status_code, "Request without a shortcode" in page.text) == (200, True)
+
+
+@pytest.mark.parametrize("accepted", ["text/event-stream", "application/json"])
+def test_what_a_page_fetches_by_itself_is_refused_when_the_session_is_over(
+    console: Console, accepted: str
+) -> None:
+    """And not led to the door, which would be read as an answer, and would lead back to it."""
+    answer = Browser(console.url).get(f"/shortcodes/{SHORTCODE}/course", headers={"Accept": accepted})
+    assert (answer.status_code, answer.history) == (401, [])
 
 
 def test_what_is_available_comes_first_with_its_change_since_yesterday(console: Console) -> None:
@@ -61,15 +87,22 @@ def test_what_is_available_comes_first_with_its_change_since_yesterday(console: 
     ]
 
 
+@pytest.mark.parametrize("days", [(2,), (40, 0)])
+def test_no_change_is_told_where_nobody_knows_how_it_stood_yesterday(
+    console: Console, days: tuple[int, ...]
+) -> None:
+    """The newest balance itself is older than a day; or the one before it is from another month."""
+    for ago in days:
+        query_id = told(console.house, "Till|KES|800.00|800.00|0.00|0.00")
+        stood(console.house, query_id, ago)
+    page = console.browser("alice").get("/").text
+    assert re.findall(r'data-label="Since yesterday">(.*?)<', page) == [""]
+
+
 def test_the_change_is_held_against_what_stood_a_day_ago(console: Console) -> None:
     house = console.house
     for balance, days in (("800.00", 2), ("1000.50", 0)):
-        query_id = told(house, f"Till|KES|{balance}|{balance}|0.00|0.00")
-        with house.database.transaction() as connection:
-            connection.execute(
-                "UPDATE balances SET as_of = now() - make_interval(days => %s) WHERE query_id = %s",
-                (days, query_id),
-            )
+        stood(house, told(house, f"Till|KES|{balance}|{balance}|0.00|0.00"), days)
     assert "+200.50" in console.browser("alice").get("/").text
 
 

@@ -67,6 +67,21 @@ def test_an_alert_is_seen_and_known_by_whom_it_concerns(console: Console) -> Non
     assert opened(house) == [("below", "Working Account")]
 
 
+def test_however_many_alerts_others_have_his_own_are_seen(console: Console) -> None:
+    house = console.house
+    add_rule(house, "below", threshold="500")
+    assert seen(house, of("400.00")) == [("below", "Working Account")]
+    rows(
+        house,
+        "INSERT INTO alerts (id, rule_id, kind, shortcode, account, since, raised_at, detail) "
+        "SELECT gen_random_uuid(), rule_id, kind, NULL, n, since, now() + interval '1 s', detail "
+        "FROM alerts, generate_series(1, 1000) n RETURNING id",
+    )
+    browser = console.browser("till", Role.VIEWER, (SHORTCODE,))
+    assert "400.00" in browser.get("/alerts").text
+    assert "1 alert" in browser.get("/").text
+
+
 @pytest.fixture
 def balances(house: House) -> None:
     """Two, as M-PESA told them a minute before the day began and in its evening."""
@@ -102,7 +117,8 @@ def test_a_day_is_set_against_an_uploaded_book_kept_and_downloaded(console: Cons
     for ending, beginning in begins.items():
         file = browser.session.get(f"{url}/file{ending}", timeout=30)
         assert file.content.startswith(beginning)
-        assert ending in file.headers["Content-Disposition"]
+        # The day is one of East Africa, which began on the day before in UTC.
+        assert f"reconciliation-{SHORTCODE}-2026-11-21{ending}" in file.headers["Content-Disposition"]
     assert browser.session.get(f"{url}/file.exe", timeout=30).status_code == 404
     stranger = console.browser("till", Role.VIEWER, ())
     assert stranger.get(f"/reconciliations/{kept['id']}").status_code == 404

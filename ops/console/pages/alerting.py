@@ -9,7 +9,7 @@ from mpesa_balance import alert_history, alert_texts, alerts, audit
 from mpesa_balance.alert_rules import OF_ACCOUNTS
 from mpesa_balance.audit import Action
 from mpesa_balance.people.roles import Right
-from ops.console.desk import actor, person, sealer, transaction
+from ops.console.desk import actor, person, scope, sealer, transaction
 from ops.console.gate import demands
 
 blueprint = Blueprint("alerting", __name__)
@@ -21,8 +21,7 @@ def listed() -> str:
     """The alerts of what he may see, newest first."""
     everything = "all" in request.args
     with transaction() as connection:
-        found = alert_history.listed(connection, sealer(), everything=everything)
-        shown = [one for one in found if person().sees(one.shortcode)]
+        shown = alert_history.listed(connection, sealer(), scope(), everything=everything)
         for shortcode in sorted({one.shortcode or "" for one in shown if one.kind in OF_ACCOUNTS}):
             audit.add(connection, actor(), Action.BALANCE_SHOWN, shortcode, "in its alerts")
     rows = [(one, alert_texts.headline(one.facts), alert_texts.amounts(one.facts)) for one in shown]

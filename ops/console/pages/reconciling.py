@@ -18,6 +18,7 @@ from mpesa_balance.reconciled_periods import Wanted
 from mpesa_balance.reconciliation import period_problem, read_tolerance
 from mpesa_balance.reconciliation_reports import ENDINGS, HEADS, about, lines, shown, summary, write
 from mpesa_balance.reconciliations import Book, Reconciliation
+from mpesa_balance.results import EAST_AFRICA
 from mpesa_balance.texts import printable
 from ops.console.asked_for import instant
 from ops.console.attachments import attachment
@@ -71,7 +72,7 @@ def download(reconciliation_id: UUID, ending: str) -> Response:
     if ending not in ENDINGS:
         raise NotFound(f"a reconciliation is a file that ends in one of {', '.join(ENDINGS)}")
     found = _found(reconciliation_id)
-    stem = f"reconciliation-{found.shortcode}-{found.period_from:%Y-%m-%d}"
+    stem = f"reconciliation-{found.shortcode}-{found.period_from.astimezone(EAST_AFRICA):%Y-%m-%d}"
     return attachment(write(found, ending), stem, ending)
 
 

@@ -1,4 +1,4 @@
-// Keeps the ages of figures true while a page stays open.
+// Keeps the ages of figures true while a page stays open, and says which have changed.
 "use strict";
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
@@ -10,3 +10,9 @@ setInterval(() => {
     one.textContent = `${Math.floor(seconds / length)} ${unit}`;
   });
 }, 1000);
+
+// The rows of a shortcode are replaced as a whole, and nobody would hear of what is written into new ones.
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  const shortcode = event.target.id.match(/^shortcode-(.+)$/);
+  if (shortcode) document.getElementById("news").textContent = `${shortcode[1]} has changed`;
+});

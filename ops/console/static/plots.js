@@ -1,5 +1,5 @@
 // The plots of a shortcode: what was available in each account, with its thresholds, by uPlot.
-// Dragging across a plot asks the server for that part in full; Escape shows the whole period again.
+// Dragging across a plot, or the buttons beside it, ask the server for a part in full; Escape shows the whole period again.
 "use strict";
 
 const holder = document.getElementById("plots");
@@ -7,6 +7,9 @@ const buttons = document.querySelectorAll("button[data-since]");
 const amounts = new Intl.NumberFormat("en-KE", { maximumFractionDigits: 2 });
 let drawn = [];
 let period = { since: holder.dataset.since };
+// The ends of what is shown, and how often it was asked for: an answer that another has overtaken is not drawn.
+let ends = [0, 0];
+let asked = 0;
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -46,9 +49,21 @@ function options(account, figure) {
 function zoom(plot) {
   if (plot.select.width < 4) return;
   const [left, right] = [plot.select.left, plot.select.left + plot.select.width].map((at) => plot.posToVal(at, "x"));
-  period = { ...period, from: left, until: right };
+  part(left, right);
+}
+
+function part(from, until) {
+  period = { ...period, from, until };
   show();
 }
+
+// What dragging does, for whoever has no mouse: half of what is shown, twice that, or the half before or after it.
+const MOVES = {
+  closer: (from, until) => [from + (until - from) / 4, until - (until - from) / 4],
+  wider: (from, until) => [from - (until - from) / 2, until + (until - from) / 2],
+  earlier: (from, until) => [from - (until - from) / 2, until - (until - from) / 2],
+  later: (from, until) => [from + (until - from) / 2, until + (until - from) / 2],
+};
 
 function draw(account, at) {
   const figure = document.createElement("figure");
@@ -78,14 +93,17 @@ async function show() {
   } else {
     address.searchParams.set("since", period.since);
   }
-  const answer = await fetch(address);
+  const mine = ++asked;
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  const course = answer.ok ? await answer.json() : null;
+  if (mine !== asked) return;
   drawn.forEach(({ plot }) => plot.destroy());
   drawn = [];
-  if (!answer.ok) {
+  if (!course) {
     holder.textContent = "The plots cannot be drawn now: load the page again.";
     return;
   }
-  const course = await answer.json();
+  ends = period.from ? [period.from, period.until] : [course.at[0], course.at.at(-1)];
   holder.replaceChildren();
   if (!course.accounts.length) holder.textContent = "No balance in this period.";
   course.accounts.forEach((account) => draw(account, course.at));
@@ -101,6 +119,9 @@ function whole(since) {
   show();
 }
 
+document.querySelectorAll("button[data-move]").forEach((one) => one.addEventListener("click", () => {
+  if (ends[1] > ends[0]) part(...MOVES[one.dataset.move](...ends));
+}));
 buttons.forEach((one) => one.addEventListener("click", () => whole(one.dataset.since)));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && period.from) whole(period.since);
@@ -108,7 +129,12 @@ document.addEventListener("keydown", (event) => {
 addEventListener("resize", () => drawn.forEach(({ plot, figure }) => plot.setSize({ width: figure.clientWidth, height: 240 })));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 // A new balance of this shortcode belongs to the whole picture, not to a part of it.
+// Several parts of the page hear of each.
+let told = 0;
 document.body.addEventListener("htmx:sseMessage", () => {
-  if (!period.from) show();
+  clearTimeout(told);
+  told = setTimeout(() => {
+    if (!period.from) show();
+  }, 50);
 });
 show();

@@ -61,10 +61,9 @@ class _Looking:
         """How everything stands now."""
         with self.database.transaction() as connection:
             sealer = self.database.sealer
-            newest = history.latest(connection, sealer, None)
-            before = {one.shortcode: one for one in history.latest(connection, sealer, None, days_ago=1)}
+            newest = history.latest(connection, sealer, self.only or None)
+            before = history.since_yesterday(connection, sealer, newest)
             asked = history.in_flight(connection)
-            newest = [one for one in newest if not self.only or one.shortcode in self.only]
             for one in newest:
                 # Each figure is written down once, however often it is drawn.
                 if one.query_id not in self.seen:
