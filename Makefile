@@ -1,5 +1,6 @@
 # What a person types. `make help` lists it; every target installs what it is missing first.
-# bash, for pipefail: a failed installation must not hide behind the dots that show its progress.
+# bash, for pipefail: a failed installation must not hide behind the dots that show its progress. The make of
+# macOS does not know .SHELLFLAGS, so that recipe says it once more.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
@@ -19,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("mpesa-balance needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing what the system needs into $(VENV) (the first time takes a minute) ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' \
+	@set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' \
 	  | awk '/^Collecting/ {printf "."; fflush()} END {print ""}'
 	@touch $(STAMP)
 

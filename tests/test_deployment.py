@@ -101,6 +101,21 @@ def test_the_webhook_tier_gets_its_own_user_of_redis_and_no_other_program_gets_t
         assert service["environment"]["BROKER_URL_FILE"] == f"/run/secrets/{url}"
 
 
+def test_what_compose_must_be_told_is_written_where_each_of_its_commands_reads_it() -> None:
+    """It reads the whole file for each of them, and refuses where something is missing."""
+    demanded = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    written = set(re.findall(r"^echo (\w+)=\S+ > \.env", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert demanded == written
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_links_to_the_console_are_made_with_its_address_wherever_they_are_made() -> None:
+    told = {
+        service["environment"].get("CONSOLE_URL") for name, service in OURS.items() if name != "webhooks"
+    }
+    assert len(told) == 1
+
+
 def test_every_setting_in_the_compose_file_is_one_that_we_know() -> None:
     known = (ROOT / ".env.example").read_text()
     for service in OURS.values():

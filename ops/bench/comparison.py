@@ -26,7 +26,7 @@ DISTRIBUTIONS: Final = (
 )
 
 _INTRODUCTION: Final = """\
-# Faster than the ways people do it today
+# Beside the ways people do it today
 
 `make bench` writes this report; `make bench ONLY=accept ROUNDS=3` does it for one figure. The systems
 of a figure take turns, round by round, each on new servers with the same settings (Postgres and Valkey

@@ -41,7 +41,7 @@ def keys() -> None:
 
     \b
     A sealing key is replaced while the system runs, in five steps. Programs are the workers, beat,
-    Flower, the webhook tier and this command.
+    Flower, the console, the webhook tier and this command.
       1. `mpesa-balance keys new`: put it last in SEALING_KEYS of every program, as ID:KEY with an
          ID of its own, and restart them: all of them must open what it seals before one seals.
       2. Put it first in SEALING_KEYS of every program, and restart them. It seals now.
@@ -219,9 +219,9 @@ def _allowed(key_id: str, found: Mapping[str, Any], unseen: str | None, only_spo
         )
     return (
         f"Nothing is sealed with key {key_id!r}. Remove it from SEALING_KEYS of every program (workers, "
-        "beat, Flower, webhook tier, this command: the environment, the file that SEALING_KEYS_FILE names, "
-        "or secrets.json in the state directory of `mpesa-balance up`), and restart them. Keep it for as "
-        "long as there are backups and archives that need it."
+        "beat, Flower, console, webhook tier, this command: the environment, the file that "
+        "SEALING_KEYS_FILE names, or secrets.json in the state directory of `mpesa-balance up`), and "
+        "restart them. Keep it for as long as there are backups and archives that need it."
     )
 
 
