@@ -2,8 +2,11 @@
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, urlencode
 
 import psycopg
+from psycopg import ConnectionInfo
+from psycopg.conninfo import conninfo_to_dict
 from yoyo import get_backend, read_migrations
 
 from mpesa_balance.database import connect, describe
@@ -27,7 +30,7 @@ def migrate(database_url: str) -> list[str]:
         guard.execute("SET lock_timeout = 0")
         guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         guard.commit()
-        backend = get_backend(_yoyo_url(database_url))  # type: ignore[no-untyped-call]
+        backend = get_backend(_yoyo_url(database_url, guard.info))  # type: ignore[no-untyped-call]
         try:
             backend.break_lock()
             known = read_migrations(str(MIGRATIONS))  # type: ignore[no-untyped-call]
@@ -55,8 +58,12 @@ def waiting(database_url: str) -> list[str]:
     return [migration.id for migration in known if migration.id not in applied]
 
 
-def _yoyo_url(database_url: str) -> str:
-    return "postgresql+psycopg" + database_url[database_url.index(":") :]
+def _yoyo_url(database_url: str, reached: ConnectionInfo) -> str:
+    # Word by word: yoyo cannot read all that libpq can, and of several servers it must be the one that
+    # is locked.
+    given = conninfo_to_dict(database_url) | {"host": reached.host, "port": str(reached.port)}
+    named = {name: value for name, value in given.items() if value is not None and name != "dbname"}
+    return f"postgresql+psycopg:///{quote(reached.dbname)}?{urlencode(named)}"
 
 
 _APPLIED: Final = "SELECT migration_id FROM _yoyo_migration"

@@ -69,6 +69,7 @@ class Counted(Metrics):
             (self.submissions, product(SUBMISSIONS)),
             (self.states, product(OPEN)),
             (self.ended, product((QueryState.FAILED,), (OTHER,), ("true", "false"))),
+            (self.ended, product((QueryState.TIMED_OUT,), (NONE,), ("false",))),
             (self.judged, product((RESULT, TIMEOUT), Disposition)),
             (self.recorded, product((NEW, REPEATED))),
             (self.replies, product((SENT, PUT_OFF))),

@@ -120,7 +120,7 @@ def _settings(
         "SIMULATOR_INITIATOR_PASSWORD": made["SIMULATOR_INITIATOR_PASSWORD"],
     }
     return {
-        **{name: os.environ.get(name, value) for name, value in own.items()},
+        **{name: _given(name) or value for name, value in own.items()},
         "DATABASE_URL": database_url,
         **brokers,
         "WEBHOOKS_URL": webhooks,
@@ -146,6 +146,12 @@ def _brokers(
 
 def _metrics_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/metrics"
+
+
+def _given(name: str) -> str:
+    """What the environment, or the file that it names, says of a setting, as every program reads it."""
+    file = os.environ.get(f"{name}_FILE")
+    return Path(file).read_text().strip() if file else os.environ.get(name, "")
 
 
 def _is_given(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mpesa_balance import alert_channels, alert_checks, alerts, logs
 from mpesa_balance.alert_rules import Kind, Rule
@@ -66,12 +66,14 @@ def usable(connection: Connection, sealer: Sealer, kinds: Collection[Kind]) -> l
     return found
 
 
-def remove(connection: Connection, rule_id: int) -> None:
-    """Remove a rule, and clear what it has raised. Raises NotFound."""
+def remove(connection: Connection, rule_id: int) -> str | None:
+    """Remove a rule, and clear what it has raised; gives the shortcode that it was for. Raises NotFound."""
     alerts.be_alone(connection)
-    if not connection.execute(_REMOVE_RULE, {"id": rule_id}).rowcount:
+    removed = connection.execute(_REMOVE_RULE, {"id": rule_id}).fetchone()
+    if removed is None:
         raise NotFound(f"there is no rule {rule_id}: see `mpesa-balance alerts rules list`")
     alerts.clear_of_rule(connection, rule_id)
+    return cast("str | None", removed["shortcode"])
 
 
 def _unknown(connection: Connection, shortcode: str | None, names: Sequence[str]) -> list[str]:
@@ -131,7 +133,9 @@ _RULES: Final = """
     WHERE removed_at IS NULL AND kind = ANY(%(kinds)s) ORDER BY id
 """
 
-_REMOVE_RULE: Final = "UPDATE alert_rules SET removed_at = now() WHERE id = %(id)s AND removed_at IS NULL"
+_REMOVE_RULE: Final = """
+    UPDATE alert_rules SET removed_at = now() WHERE id = %(id)s AND removed_at IS NULL RETURNING shortcode
+"""
 
 #: A row without a name is the shortcode's.
 _UNKNOWN: Final = """

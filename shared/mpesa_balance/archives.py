@@ -25,11 +25,15 @@ from mpesa_balance.sealing import Sealer
 #: Rows as JSON has them, by their table and their key in it.
 Tables = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
+#: How every line begins.
+_BEGINS: Final = b'{"archive":'
+
 _NO_LINE: Final = "it is no line of an archive, or was changed"
 _CUT_OFF: Final = (
     "it is cut off: either its program was ended while it wrote this, and removed nothing of it, or the "
     "file was not copied whole"
 )
+_CUT_OFF_BEFORE: Final = f"of what stands before its last batch, {_CUT_OFF}"
 
 
 class Archive:
@@ -162,6 +166,8 @@ def _batches(
             except SealBroken as broken:
                 tell(_problem(path, number, broken))
                 continue
+            if line.rfind(_BEGINS) > 0:
+                tell(_problem(path, number, SealBroken(_CUT_OFF_BEFORE)))
             yield at, number, json.loads(zlib.decompress(plain))["tables"]
 
 
@@ -175,7 +181,8 @@ def _envelope(line: bytes) -> tuple[dict[str, Any], bytes]:
     if not line.endswith(b"\n"):
         raise SealBroken(_CUT_OFF)
     try:
-        head = json.loads(line)
+        # In archives that were put together, one may go on in a line of which the program was ended.
+        head = json.loads(line[max(line.rfind(_BEGINS), 0) :])
         return head, base64.b64decode(head.pop("sealed"), validate=True)
     # What is no JSON, and what is other JSON than ours.
     except (ValueError, TypeError, AttributeError, KeyError):

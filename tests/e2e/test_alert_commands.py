@@ -67,6 +67,8 @@ def test_from_a_rule_to_a_message_to_an_acknowledgement(
     (over,) = json.loads(run(with_web, "alerts", "list", "--all", "--json").stdout)
     assert (over["acked_by"], over["cleared_at"] is not None) == ("wanjiru", True)
     assert run(with_web, *CHANNELS, "remove", "web").returncode == 0
+    of_shortcode = json.loads(run(with_web, "audit", "--subject", SHORTCODE, "--json").stdout)
+    assert "alert_rule_removed" in [entry["action"] for entry in of_shortcode]
     trail = [entry["action"] for entry in json.loads(run(with_web, "audit", "--json").stdout)]
     assert [action for action in reversed(trail) if action not in ("asked", "alert_channel_added")] == [
         "alert_rule_added",

@@ -15,6 +15,7 @@ import redis
 import requests
 
 from mpesa_balance import BalanceClient
+from mpesa_balance.sealing import new_key
 from tests.conftest import Postgres, private_folder
 from tests.e2e.other_team import environment_of_another_team
 from tests.e2e.running import COMMAND, Stack, is_alive, running, start
@@ -310,7 +311,11 @@ def test_given_servers_are_used_and_nothing_is_embedded(
     postgres: Postgres, empty_database_url: str, broker_url: str, folder: Path
 ) -> None:
     given = {"DATABASE_URL": empty_database_url, "BROKER_URL": broker_url}
-    with running(folder / "state", environment=given) as stack:
+    sealing_keys = f"theirs:{new_key()}"
+    (folder / "keys").write_text(sealing_keys + "\n")
+    files = {"SEALING_KEYS_FILE": str(folder / "keys")}
+    with running(folder / "state", environment=given | files) as stack:
+        assert stack.env["SEALING_KEYS"] == sealing_keys
         assert {name: stack.env[name] for name in given} == given
         assert stack.query()["state"] == "completed"
         assert not (stack.state_dir / "postgres").exists()

@@ -47,6 +47,14 @@ def begin_earlier(house: House, attempt_id: UUID, seconds: int) -> None:
         )
 
 
+def test_what_an_alarm_is_about_begins_at_nothing() -> None:
+    """The first of it would have no rate, however many they were at once."""
+    registry = metrics.counted().registry
+    for state, code in (("failed", "other"), ("timed_out", "none")):
+        labels = {"state": state, "code": code, "late": "false"}
+        assert registry.get_sample_value("mpesa_balance_queries_ended_total", labels) == 0
+
+
 def test_a_query_is_counted_from_its_request_to_its_ending(house: House, bell: Bell) -> None:
     intake.open_request(house, "00000000-0000-4000-8000-000000000001", {"shortcode": "600000"})
     (query_id,) = bell.rung

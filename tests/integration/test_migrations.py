@@ -2,9 +2,11 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from mpesa_balance.database import Database
 from mpesa_balance.errors import SchemaOutdated
@@ -31,6 +33,16 @@ def test_an_empty_database_gets_every_table_and_a_second_run_does_nothing(empty_
     with psycopg.connect(empty_database_url) as connection:
         found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
     assert {name for (name,) in found} >= TABLES
+
+
+def test_every_address_that_the_programs_understand_can_be_migrated(empty_database_url: str) -> None:
+    """Several servers, of which the one is meant that takes writes; sockets; words as URLs have them."""
+    given = conninfo_to_dict(empty_database_url)
+    database = quote(str(given["dbname"]))
+    socket = quote(str(given["host"]), safe="")
+    several = f"postgresql://{given['user']}@127.0.0.1:1,{socket}:{given.get('port', 5432)}/{database}"
+    assert len(migrate(several + "?target_session_attrs=read-write")) == len(list(MIGRATIONS.glob("*.sql")))
+    assert migrate(f"postgresql://{given['user']}@{socket}/{database}?application_name=a%20b") == []
 
 
 def test_machines_that_migrate_at_once_apply_each_migration_once(empty_database_url: str) -> None:

@@ -135,6 +135,17 @@ def test_the_line_that_was_being_written_when_its_program_was_killed_is_told(
     assert "line 3: it is cut off" in problem
 
 
+def test_what_follows_a_line_that_was_cut_off_is_read_where_archives_were_put_together(
+    tmp_path: Path, sealer: Sealer, archive: Path
+) -> None:
+    other = written(tmp_path, sealer, batch("e"))
+    together = tmp_path / "november"
+    together.write_bytes(archive.read_bytes()[:-50] + other.read_bytes())
+    found, (problem,) = read(sealer, together)
+    assert found == [(key, "completed") for key in "abce"]
+    assert "line 3: of what stands before its last batch, it is cut off" in problem
+
+
 def test_a_key_that_is_missing_is_named(archive: Path) -> None:
     found, problems = read(parse_sealer(NEW), archive)
     assert found == []

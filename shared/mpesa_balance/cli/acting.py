@@ -19,7 +19,7 @@ def actor() -> str:
     That name is added to what the system knows and never takes its place. Raises RequestRefused where
     it is none.
     """
-    account = f"{_user()}@{platform.node()}"
+    account = f"{user()}@{platform.node()}"
     named = os.environ.get(VARIABLE)
     if named is None:
         return f"cli:{account}"
@@ -28,7 +28,8 @@ def actor() -> str:
     return f"cli:{named.strip()} ({account})"
 
 
-def _user() -> str:
+def user() -> str:
+    """The system's name for whoever types."""
     # Not getpass: it believes LOGNAME, which anybody sets.
     number = os.getuid()
     try:

@@ -86,8 +86,8 @@ def list_rules(json_output: bool) -> None:
 def remove_rule(rule_id: int, json_output: bool) -> None:
     """Remove a rule; what it has raised is over."""
     with stores.database().transaction() as connection:
-        alert_rulebook.remove(connection, rule_id)
-        _note(connection, Action.ALERT_RULE_REMOVED, EVERY, f"rule {rule_id}")
+        shortcode = alert_rulebook.remove(connection, rule_id)
+        _note(connection, Action.ALERT_RULE_REMOVED, shortcode or EVERY, f"rule {rule_id}")
     output.report(f"Rule {rule_id} is removed.", {"id": rule_id}, json_output)
 
 

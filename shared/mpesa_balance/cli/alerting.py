@@ -1,6 +1,5 @@
 """What the people on call are told: alerts list, ack and test."""
 
-import getpass
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from mpesa_balance.alert_history import Alert
 from mpesa_balance.alert_rules import OF_ACCOUNTS
 from mpesa_balance.audit import Action
 from mpesa_balance.cli import output, stores
-from mpesa_balance.cli.acting import actor
+from mpesa_balance.cli.acting import actor, user
 from mpesa_balance.cli.alert_setting import channels_group, rules_group
 
 _TEST_TITLE: Final = "M-PESA: a test of this channel"
@@ -38,7 +37,7 @@ def list_alerts(everything: bool, json_output: bool) -> None:
 
 @alerts_group.command("ack")
 @click.argument("alert_id", type=click.UUID)
-@click.option("--by", default=getpass.getuser, help="Who does it; the name at this machine by default.")
+@click.option("--by", default=user, help="Who does it; the name at this machine by default.")
 @output.as_json
 def acknowledge_alert(alert_id: UUID, by: str, json_output: bool) -> None:
     """Say that you know of an alert.

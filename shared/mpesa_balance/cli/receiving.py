@@ -1,13 +1,12 @@
 """Looking through the inbox: callbacks list, show and replay."""
 
-import getpass
 from typing import Any, Final
 
 import click
 
 from mpesa_balance import callback_handling, received
 from mpesa_balance.cli import output, stores
-from mpesa_balance.cli.acting import actor
+from mpesa_balance.cli.acting import actor, user
 from mpesa_balance.database import Database
 from mpesa_balance.errors import RequestRefused
 from mpesa_balance.inbox import Disposition
@@ -77,7 +76,7 @@ def show_callback(number: int, payload: bool, json_output: bool) -> None:
     multiple=True,
     help="All that are so, instead of numbers.",
 )
-@click.option("--by", default=getpass.getuser, help="Who does it; the name at this machine by default.")
+@click.option("--by", default=user, help="Who does it; the name at this machine by default.")
 @output.as_json
 def replay_callbacks(numbers: tuple[int, ...], only: tuple[str, ...], by: str, json_output: bool) -> None:
     """Judge callbacks again, after what kept them from being applied was mended.
