@@ -27,13 +27,18 @@ _BATCHES: Final = 10
 
 def look(house: House) -> None:
     """Raise and clear what new balances, their absence, and people's own work give reason for."""
-    for _ in range(_BATCHES):
-        if examine(house) < _BATCH:
-            break
+    examine_all(house)
     with house.database.transaction() as connection:
         if alerts.is_alone(connection):
             _look_at_freshness(connection, house.database.sealer)
             alerts.clear_mended(connection)
+
+
+def examine_all(house: House) -> None:
+    """Hold the rules against new balances, as many as one tick has time for."""
+    for _ in range(_BATCHES):
+        if examine(house) < _BATCH:
+            break
 
 
 def examine(house: House) -> int:
@@ -53,6 +58,8 @@ def tell_of(connection: Connection, sealer: Sealer, notices: list[Notice]) -> No
     if not notices:
         return
     alerts.be_alone(connection)
+    # What was over before it happened again is over; it would pass for the one that happens now.
+    alerts.clear_mended(connection)
     rules = alert_rulebook.usable(connection, sealer, set(Kind) - OF_ACCOUNTS)
     for notice in notices:
         asked = examination.asked(connection, notice.query_id) if notice.query_id else None

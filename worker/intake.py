@@ -1,7 +1,8 @@
 """What callers ask becomes requests and queries, or a recorded refusal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
@@ -17,6 +18,9 @@ from worker import endings, lines, metrics, tracing
 from worker.house import House
 
 logger = logs.get_logger(__name__)
+
+#: What of an ask says who waits for it, whatever else is wrong with it.
+_ADDRESS: Final = ("shortcode", "idempotency_key", "requested_by", "reply_to", "include_accounts")
 
 #: A refusal repeats the names of unknown arguments, which a stranger may have made long.
 _LONGEST_REFUSAL = 2000
@@ -55,14 +59,14 @@ def _open(house: House, request_id: UUID, ask: BalanceAsk, trace_parent: str | N
 
 
 def refuse(house: House, task_id: str, message: Mapping[str, Any], refused: RequestRefused) -> None:
-    """Record why what was asked cannot be done."""
-    try:
-        ask = BalanceAsk.read(message)
-    except RequestRefused:
-        # An ask that cannot be read has no key that could be trusted, so its task is its name.
-        _refuse(house, contract.id_of_task(task_id), message.get("shortcode"), refused)
-    else:
-        _refuse(house, contract.request_id(ask, task_id), ask.shortcode, refused, ask)
+    """Record why what was asked cannot be done, and whom that concerns, as far as it can be read."""
+    for known in (message, {name: message[name] for name in _ADDRESS if name in message}):
+        with suppress(RequestRefused):
+            ask = BalanceAsk.read(known)
+            _refuse(house, contract.request_id(ask, task_id), ask.shortcode, refused, ask)
+            return
+    # An ask that cannot be read has no key that could be trusted, so its task is its name.
+    _refuse(house, contract.id_of_task(task_id), message.get("shortcode"), refused)
 
 
 def answer(
@@ -71,10 +75,15 @@ def answer(
     request_id: UUID,
     ask: BalanceAsk,
     trace_parent: str | None = None,
+    slack: int = 0,
 ) -> Answer | None:
-    """The query that answers a request; None where it has one already. Raises RequestRefused."""
+    """The query that answers a request; None where it has one already. Raises RequestRefused.
+
+    slack: by so many seconds the minimum interval may be undercut.
+    """
     entry = shortcodes.askable(connection, ask.shortcode, gate=True)
-    found = balance_requests.find(connection, request_id, ask, house.settings.minimum_interval)
+    interval = max(house.settings.minimum_interval - slack, 0)
+    found = balance_requests.find(connection, request_id, ask, interval)
     if found.is_answered:
         return None
     given = found.answer

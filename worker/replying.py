@@ -1,6 +1,7 @@
 """Callers' own tasks are told how their requests ended: at least once, in the order in which they ended."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from mpesa_balance import audit, history, logs, replies
 from mpesa_balance.audit import Action
@@ -20,37 +21,47 @@ _BATCH: Final = 100
 
 def send_due(house: House) -> None:
     """Send whatever is due; what the broker does not take, or nobody here can open, is put off."""
-    while _send_batch(house) == _BATCH:
+    while _send_batch(house):
         pass
 
 
-def _send_batch(house: House) -> int:
+def _send_batch(house: House) -> bool:
+    """Whether there may be more to send."""
     with house.database.transaction() as connection:
         due = replies.take(connection, _BATCH)
-        done, put_off = [], 0
+        done: list[UUID] = []
+        # A queue that takes nothing holds up no other.
+        refused: set[str] = set()
         for reply in due:
-            try:
-                _send(house, connection, reply)
-            except (BrokerUnavailable, SealBroken) as error:
-                logger.warning(
-                    "reply_put_off",
-                    reply_id=reply.id,
-                    request_id=reply.request_id,
-                    queue=reply.queue,
-                    reason=str(error),
-                )
-                replies.put_off(connection, reply.id)
-                put_off += 1
-                if isinstance(error, BrokerUnavailable):
-                    break
-                # One that waits for its key holds up no other.
-                continue
-            done.append(reply.id)
+            if reply.queue not in refused:
+                try:
+                    _send(house, connection, reply)
+                    done.append(reply.id)
+                    continue
+                except BrokerUnavailable as error:
+                    refused.add(reply.queue)
+                    _warn(reply, error)
+                except SealBroken as error:
+                    _warn(reply, error)
+            replies.put_off(connection, reply.id)
+            if len(refused) > 1 and not done:
+                # It is the broker, and not its queues.
+                break
         if done:
             replies.sent(connection, done)
             crash_at(CrashPoint.REPLIES_NOT_COMMITTED)
-    metrics.replied(len(done), put_off)
-    return len(done) + put_off
+    metrics.replied(len(done), len(due) - len(done))
+    return len(due) == _BATCH and (bool(done) or not refused)
+
+
+def _warn(reply: Reply, error: BrokerUnavailable | SealBroken) -> None:
+    logger.warning(
+        "reply_put_off",
+        reply_id=reply.id,
+        request_id=reply.request_id,
+        queue=reply.queue,
+        reason=str(error),
+    )
 
 
 def _send(house: House, connection: Connection, reply: Reply) -> None:

@@ -18,6 +18,10 @@ logger = logs.get_logger(__name__)
 #: second; whoever asks for one of these shortcodes meanwhile waits.
 _BATCH: Final = 100
 
+#: A tick is taken up to some seconds after it was due: of two that are a minimum interval apart the second
+#: must not be too soon because the first was late. In seconds.
+_SLACK: Final = 30
+
 #: So many batches a tick at most, which takes seconds; the others are due at the next one.
 _BATCHES: Final = 40
 
@@ -56,7 +60,7 @@ def _open_batch(house: House, speed: float) -> int:
 def _answer(connection: Connection, house: House, due: Schedule) -> Answer | None:
     ask = BalanceAsk(shortcode=due.shortcode, requested_by=f"schedule {due.id}")
     try:
-        return intake.answer(connection, house, due.request_id, ask)
+        return intake.answer(connection, house, due.request_id, ask, slack=_SLACK)
     except RequestRefused as refused:
         intake.record_refusal(connection, due.request_id, due.shortcode, refused, ask)
         return None

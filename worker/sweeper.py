@@ -24,6 +24,8 @@ def sweep(house: House) -> None:
     endings.follow(house)
     with house.database.transaction() as connection:
         passwords.tell_of_old_passwords(connection)
+    # What a balance has answered is over before the next fault is told of.
+    alerting.examine_all(house)
     with house.database.transaction() as connection:
         notices = outbox.take(connection)
         alerting.tell_of(connection, house.database.sealer, notices)

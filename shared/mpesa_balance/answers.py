@@ -61,12 +61,17 @@ class BalanceAnswer:
         return self.refusal is not None or (self.state is not None and not self.is_open)
 
     def account(self, name: str) -> Account:
-        """The account of this name. Raises NoBalance, or AccountMissing with the names that there are."""
+        """The account of this name.
+
+        Raises NoBalance, also where it was told twice, or AccountMissing with the names that there are.
+        """
         if self.state is not QueryState.COMPLETED:
             raise NoBalance(self.sentence)
-        for account in self.accounts:
-            if account.name == name:
-                return account
+        found = [account for account in self.accounts if account.name == name]
+        if len(found) > 1:
+            raise NoBalance(f"M-PESA told {len(found)} accounts {name!r} of shortcode {self.shortcode}")
+        if found:
+            return found[0]
         names = ", ".join(repr(account.name) for account in self.accounts)
         raise AccountMissing(f"shortcode {self.shortcode} has no account {name!r}: it has {names}")
 
@@ -139,7 +144,7 @@ _READ: Final[Mapping[str, Any]] = {
 class Funds:
     """Whether an account held an amount. Amounts are in units of `currency`, and left out of the repr.
 
-    as_of: when M-PESA says that it stood so.
+    as_of: when M-PESA says that it stood so, or where it did not say, when its answer came.
     """
 
     shortcode: str

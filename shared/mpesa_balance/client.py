@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, Self
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from mpesa_balance.answers import BalanceAnswer, Funds
+from mpesa_balance.answers import AnsweredBy, BalanceAnswer, Funds
 from mpesa_balance.broker_urls import check_broker_url
 from mpesa_balance.contract import (
     GET_BALANCE,
@@ -56,6 +56,9 @@ UTILITY_ACCOUNT: Final = "Utility Account"
 
 #: How long a worker may take to look an answer up, in seconds.
 _LOOKUP: Final = 10.0
+
+#: The worker's clock says when a question is too old, and may be so far ahead of ours. In seconds.
+_CLOCKS_DIFFER: Final = 60
 
 #: `wait` asks after the first of these, then each time half as long again, up to the second. In seconds.
 _FIRST_LOOK, _LONGEST_PAUSE = 0.25, 2.0
@@ -160,8 +163,10 @@ class BalanceClient:
     ) -> Funds:
         """Whether the money is there: what is available in `account` against `amount`, a Decimal.
 
-        A balance that is at most `max_age` seconds old will do. It waits for M-PESA's answer, at most
-        `timeout` seconds; 660 is a minute more than a query may take.
+        A balance that is at most `max_age` seconds old will do, and where it is given no older one does.
+        Without it, M-PESA is asked anew but within the minimum interval (MINIMUM_INTERVAL_SECONDS, five
+        minutes by default), in which the balance at hand is the answer: its age is in `as_of`. It waits
+        for M-PESA's answer, at most `timeout` seconds; 660 is a minute more than a query may take.
         Raises ValueError (no amount), RequestRefused, NoBalance (failed, timed out, or no such account),
         NoAnswerYet or BrokerUnavailable.
         """
@@ -169,8 +174,14 @@ class BalanceClient:
             raise ValueError(
                 "amount must be a Decimal of 0 or more: a float does not hold shillings and cents"
             )
+        ends = time.monotonic() + timeout
         asked = self.request_balance(shortcode, max_age=max_age, idempotency_key=idempotency_key)
         answer = self.wait(asked, timeout)
+        if max_age is not None and answer.answered_by is AnsweredBy.TOO_SOON:
+            # A key that follows from the first request, so that doing it all again is one request as well.
+            anew = str(uuid5(asked, "anew"))
+            asked = self.request_balance(shortcode, force=True, idempotency_key=anew)
+            answer = self.wait(asked, max(ends - time.monotonic(), _LOOKUP))
         if answer.refusal is not None:
             raise RequestRefused([answer.refusal])
         found = answer.account(account)
@@ -192,7 +203,7 @@ class BalanceClient:
 
         with listening(self._address) as (channel, listen):
             message = {"request_id": str(request_id), "channel": channel, "requested_by": self._name}
-            self._send(GET_BALANCE, message, expires=timeout)
+            self._send(GET_BALANCE, message, expires=timeout + _CLOCKS_DIFFER)
             document = listen(timeout)
         return None if document is None else BalanceAnswer.read(document)
 

@@ -50,10 +50,12 @@ def balance_place(query_id: UUID) -> str:
     return f"balances/{query_id}"
 
 
+#: Nothing stands so in the future: by a clock that is ahead, whatever came later would pass for older.
 _STORE: Final = """
     INSERT INTO balances (query_id, shortcode, callback_id, document, warnings, as_of)
     SELECT q.id, q.shortcode, brought.callback_id, brought.document,
-           ARRAY(SELECT jsonb_array_elements_text(brought.warnings)), coalesce(q.completed_at, q.created_at)
+           ARRAY(SELECT jsonb_array_elements_text(brought.warnings)),
+           least(coalesce(q.completed_at, q.created_at), now())
     FROM unnest(
         %(query_ids)s::uuid[], %(callback_ids)s::bigint[], %(documents)b::bytea[], %(warnings)s::jsonb[]
     ) AS brought (query_id, callback_id, document, warnings)

@@ -3,7 +3,7 @@
 import math
 import zlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -67,16 +67,26 @@ class Timetable:
             ticks = math.floor(before.timestamp() / self.every_seconds) + 1
             return datetime.fromtimestamp(ticks * self.every_seconds, instant.tzinfo) + offset
         zone = ZoneInfo(self.time_zone)
-        table = _crontab(self.crontab or "", now=before)
-        last, step, _ = table.remaining_delta(before, tz=zone)
-        # The step is one of the wall clock, which may stand still or jump; time does neither.
-        due: datetime = last + step
+        due, after = before, before
+        # In the hour that an autumn repeats, the wall clock's next moment may be one that is over.
+        while due <= before:
+            due, after = _next(self.crontab or "", after, zone), after + timedelta(minutes=30)
         return due.astimezone(instant.tzinfo) + offset
 
     def __str__(self) -> str:
         if self.every_seconds is not None:
             return f"every {timedelta(seconds=self.every_seconds)}"
         return f"{self.crontab} ({self.time_zone})"
+
+
+def _next(text: str, before: datetime, zone: ZoneInfo) -> datetime:
+    table = _crontab(text, now=before)
+    # Celery takes some of its bearings from here, and would take them from its own zone.
+    table.tz = zone  # type: ignore[misc, assignment]  # the stubs do not know that it may be set
+    last, step, _ = table.remaining_delta(before, tz=zone)
+    # The step is one of the wall clock, which may stand still or jump; time does neither.
+    due: datetime = last + step
+    return due.astimezone(UTC)
 
 
 def _crontab(text: str, now: datetime | None = None) -> "crontab":

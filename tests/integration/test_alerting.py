@@ -283,6 +283,25 @@ def test_a_suspended_shortcode_is_cleared_when_it_is_resumed(house: House) -> No
     assert opened(house) == [("query_failed", None)]
 
 
+def test_one_that_is_suspended_again_before_anybody_looked_is_told_of_again(house: House) -> None:
+    failed(house, "2001")
+    with house.database.transaction() as connection:
+        breaker.resume(connection, SHORTCODE)
+    failed(house, "2001")
+    sweep(house)
+    assert ("shortcode_suspended", None) in opened(house)
+    assert [one.kind for one in listed(house, everything=True)].count("shortcode_suspended") == 2
+
+
+def test_a_failure_after_a_balance_is_told_of_again_though_nobody_looked_in_between(house: House) -> None:
+    failed(house)
+    store(house, of("1.00"))
+    record(house, begin(house, open_query(house.database)), failure("1"))
+    sweep(house)
+    assert opened(house) == [("query_failed", None)]
+    assert [one.kind for one in listed(house, everything=True)] == ["query_failed"] * 2
+
+
 @pytest.mark.parametrize(("days", "kind"), [(80, "password_ageing"), (91, "password_expired")])
 def test_an_old_password_is_cleared_by_a_new_one(house: House, days: int, kind: str) -> None:
     aged = "UPDATE shortcodes SET credential_set_at = now() - make_interval(days => %s) RETURNING app"

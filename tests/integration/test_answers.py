@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -12,6 +14,7 @@ from mpesa_balance import (
     AccountMissing,
     BalanceClient,
     Failure,
+    Funds,
     NoAnswerYet,
     NoBalance,
     RequestRefused,
@@ -20,8 +23,9 @@ from mpesa_balance import (
     safely,
 )
 from tests.conftest import SHORTCODE
-from tests.integration.answers import begin, failure, record, row, success
+from tests.integration.answers import begin, failure, record, row, rows, success
 from tests.integration.looking import looking_up
+from tests.waiting import eventually
 from worker.house import House
 from worker.intake import open_request
 
@@ -108,6 +112,38 @@ def test_whether_the_money_is_there_is_said_with_what_is_missing(
     short = client.check_funds(SHORTCODE, Decimal(1_500_001), idempotency_key="november", timeout=10)
     assert (short.is_enough, short.shortfall) == (False, Decimal("0.75"))
     assert "1500" not in repr(short)
+
+
+def test_where_an_age_is_given_no_older_balance_says_that_the_money_is_there(
+    house: House, client: BalanceClient, store: redis.Redis
+) -> None:
+    """Within the minimum interval the answer would be the balance from before the last payout."""
+    asked(house, success(UTILITY))
+    rows(house, "UPDATE balances SET as_of = as_of - interval '100 s' RETURNING query_id")
+    patient = replace(house, settings=replace(house.settings, minimum_interval=300))
+
+    def check() -> Funds:
+        amount = Decimal(1_500_000)
+        return client.check_funds(SHORTCODE, amount, max_age=60, idempotency_key="k", timeout=60)
+
+    with looking_up(patient, store, opens=True), ThreadPoolExecutor(1) as payroll:
+        checked = payroll.submit(check)
+        opened = "SELECT id FROM balance_queries WHERE state = 'pending'"
+        (query,) = eventually(lambda: rows(house, opened))
+        record(house, begin(house, query["id"]), success(UTILITY.replace("1500000.25", "100.00")))
+        assert checked.result().is_enough is False
+        # The same again is the same request.
+        assert check().available == Decimal("100.00")
+    assert len(rows(house, "SELECT FROM balance_queries")) == 2
+
+
+def test_an_account_that_was_told_twice_says_nothing_of_the_money(
+    house: House, client: BalanceClient, worker: None
+) -> None:
+    twice = "Utility Account|USD|9|9|0.00|0.00&Utility Account|KES|1|1|0.00|0.00"
+    asked(house, success(twice), key="k")
+    with pytest.raises(NoBalance, match="2 accounts 'Utility Account'"):
+        client.check_funds(SHORTCODE, Decimal(1), idempotency_key="k", timeout=10)
 
 
 def test_another_account_can_be_asked_for_and_one_that_is_not_there_is_said_with_those_that_are(

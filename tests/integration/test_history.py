@@ -18,6 +18,17 @@ def completed_at(time: str, balance: str) -> bytes:
     return success(balance).replace(b"20261122120000", f"20261122{time}".encode())
 
 
+def test_a_balance_of_a_clock_that_is_ahead_passes_for_no_newer_than_what_comes_after_it(
+    house: House,
+) -> None:
+    ahead = success().replace(b"20261122120000", b"20991122120000")
+    record(house, begin(house, open_query(house.database)), ahead)
+    later = open_query(house.database)
+    record(house, begin(house, later), success())
+    rows(house, "UPDATE balances SET as_of = now() WHERE query_id = %s RETURNING query_id", later)
+    assert [one.query_id for one in newest(house)] == [later]
+
+
 def test_the_newest_balance_is_the_one_that_stood_last_not_the_one_that_came_last(house: House) -> None:
     morning, noon = open_query(house.database), open_query(house.database)
     morning_attempt, noon_attempt = begin(house, morning), begin(house, noon)

@@ -179,6 +179,29 @@ def test_what_the_broker_does_not_take_is_sent_later_and_holds_up_no_other(
     assert [queue for _, queue, _ in bell.told] == ["till", "payroll"]
 
 
+def test_however_many_wait_for_a_queue_that_takes_nothing_others_are_told_at_the_next_look(
+    house: House, bell: Bell
+) -> None:
+    bell.refused = {"payroll"}
+    for _ in range(101):
+        ask(house, shortcode="999999")
+    rows(house, "UPDATE replies SET next_attempt_at = now(), attempts = 0 RETURNING id")
+    other = {"task": "till.known", "queue": "till"}
+    open_request(house, str(uuid4()), {"shortcode": "999999", "reply_to": other})
+    rows(house, "UPDATE replies SET created_at = now() - interval '1 h' WHERE attempts = 0 RETURNING id")
+    for _ in range(2):
+        send_due(house)
+    assert [queue for _, queue, _ in bell.told] == ["till"]
+
+
+def test_what_is_wrong_with_a_request_is_told_to_whom_it_names(house: House, bell: Bell) -> None:
+    """Also where it is wrong in itself; and with its key, by which its caller looks for it."""
+    ask(house, idempotency_key="november", remarks="R&D")
+    (event,) = events(bell)
+    assert (event["state"], event["request_id"]) == ("refused", str(request_id_for(SHORTCODE, "november")))
+    assert "remarks" in event["refusal"]
+
+
 def test_the_same_bytes_again_tell_nothing_again(house: House, bell: Bell) -> None:
     attempt_id = attempt_of(house, ask(house))
     for _ in range(2):

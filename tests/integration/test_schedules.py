@@ -11,7 +11,7 @@ from mpesa_balance.errors import NotFound
 from mpesa_balance.schedules import Schedule
 from mpesa_balance.timetables import Timetable
 from tests.conftest import SHORTCODE, Bell, entry_of
-from tests.integration.answers import row, rows
+from tests.integration.answers import begin, record, row, rows, success
 from tests.integration.at_once import at_once
 from worker.house import House
 from worker.scheduling import open_due
@@ -70,6 +70,20 @@ def test_what_is_due_is_asked_for_once_and_planned_again(house: House, bell: Bel
     assert found.next_due_at is not None
     assert found.next_due_at > due_at
     assert bell.rung == [asked["query_id"]]
+
+
+def test_of_two_ticks_that_are_a_minimum_interval_apart_the_second_is_not_too_soon(house: House) -> None:
+    """The first was taken up a moment late."""
+    house = replace(house, settings=replace(house.settings, minimum_interval=300))
+    add(house)
+    make_due(house)
+    open_due(house)
+    (first,) = requests(house)
+    record(house, begin(house, first["query_id"]), success())
+    rows(house, "UPDATE balance_queries SET created_at = now() - interval '298 s' RETURNING id")
+    rows(house, "UPDATE schedules SET next_due_at = now() RETURNING id")
+    open_due(house)
+    assert [one["answered_by"] for one in requests(house)] == ["opened", "opened"]
 
 
 def test_any_number_of_clocks_open_a_tick_once(house: House) -> None:

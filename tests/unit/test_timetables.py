@@ -45,6 +45,24 @@ def test_an_hour_that_the_clock_leaves_out_is_made_up_for_and_one_that_it_repeat
     assert due(berlin, "2026-10-25 00:30:00Z") == "2026-10-26 01:30:00"
 
 
+@pytest.mark.parametrize(
+    ("text", "zone", "after", "expected"),
+    [
+        ("0 * * 1-6 *", "America/New_York", "2026-01-06 04:00:00Z", "2026-01-06 05:00:00"),
+        ("0 */2 1-7 * *", "America/New_York", "2026-06-02 02:00:00Z", "2026-06-02 04:00:00"),
+        ("0 */3 * 1-6 *", "America/Los_Angeles", "2026-01-06 05:00:00Z", "2026-01-06 08:00:00"),
+        ("0 */6 1-7 * *", "Pacific/Auckland", "2026-01-02 05:00:00Z", "2026-01-02 11:00:00"),
+    ],
+)
+def test_days_and_months_are_those_of_its_zone(text: str, zone: str, after: str, expected: str) -> None:
+    assert due(crontab(text, zone), after) == expected
+
+
+def test_what_is_planned_in_an_hour_that_the_clock_repeats_lies_ahead() -> None:
+    berlin = crontab("30 2 * * *", "Europe/Berlin")
+    assert due(berlin, "2026-10-25 01:05:00Z") in ("2026-10-25 01:30:00", "2026-10-26 01:30:00")
+
+
 def test_an_interval_counts_from_the_clock_and_not_from_its_beginning() -> None:
     assert due(interval(900), "2026-11-22 10:07:31Z") == "2026-11-22 10:15:00"
     assert due(interval(900), "2026-11-22 10:15:00Z") == "2026-11-22 10:30:00"
