@@ -125,12 +125,13 @@ def test_an_alert_is_known_by_whoever_says_so(page: "Page", administrator: Perso
     assert added.returncode == 0, added.stderr
     stack.query()
     administrator.sign_in(page, "/alerts")
-    assert eventually(
-        lambda: page.reload() and page.get_by_role("button", name="I know").count(), seconds=90
-    )
+    # Others of this stack may have left some that are over as soon as they are known.
+    above = page.get_by_role("row").filter(has_text="above its threshold")
+    known = above.get_by_role("button", name="I know")
+    assert eventually(lambda: page.reload() and known.count(), seconds=90)
     assert violations(page) == []
-    page.get_by_role("button", name="I know").first.click()
-    page.get_by_text("to admin").first.wait_for()
+    known.first.click()
+    above.get_by_text("to admin").first.wait_for()
 
 
 def test_a_token_that_was_made_on_the_page_opens_the_api(page: "Page", administrator: Person) -> None:
