@@ -30,6 +30,7 @@ def _send_batch(house: House) -> bool:
     with house.database.transaction() as connection:
         due = replies.take(connection, _BATCH)
         done: list[UUID] = []
+        put_off = 0
         # A queue that takes nothing holds up no other.
         refused: set[str] = set()
         for reply in due:
@@ -44,13 +45,14 @@ def _send_batch(house: House) -> bool:
                 except SealBroken as error:
                     _warn(reply, error)
             replies.put_off(connection, reply.id)
+            put_off += 1
             if len(refused) > 1 and not done:
                 # It is the broker, and not its queues.
                 break
         if done:
             replies.sent(connection, done)
             crash_at(CrashPoint.REPLIES_NOT_COMMITTED)
-    metrics.replied(len(done), len(due) - len(done))
+    metrics.replied(len(done), put_off)
     return len(due) == _BATCH and (bool(done) or not refused)
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -120,7 +121,7 @@ def _settings(
         "SIMULATOR_INITIATOR_PASSWORD": made["SIMULATOR_INITIATOR_PASSWORD"],
     }
     return {
-        **{name: _given(name) or value for name, value in own.items()},
+        **{name: load(partial(Reader.given, name=name, default=value)) for name, value in own.items()},
         "DATABASE_URL": database_url,
         **brokers,
         "WEBHOOKS_URL": webhooks,
@@ -146,12 +147,6 @@ def _brokers(
 
 def _metrics_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/metrics"
-
-
-def _given(name: str) -> str:
-    """What the environment, or the file that it names, says of a setting, as every program reads it."""
-    file = os.environ.get(f"{name}_FILE")
-    return Path(file).read_text().strip() if file else os.environ.get(name, "")
 
 
 def _is_given(name: str) -> bool:

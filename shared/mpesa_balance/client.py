@@ -181,7 +181,7 @@ class BalanceClient:
             # A key that follows from the first request, so that doing it all again is one request as well.
             anew = str(uuid5(asked, "anew"))
             asked = self.request_balance(shortcode, force=True, idempotency_key=anew)
-            answer = self.wait(asked, max(ends - time.monotonic(), _LOOKUP))
+            answer = self.wait(asked, ends - time.monotonic())
         if answer.refusal is not None:
             raise RequestRefused([answer.refusal])
         found = answer.account(account)

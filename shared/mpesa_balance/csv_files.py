@@ -102,7 +102,11 @@ def _header(text: str, looked_for: Sequence[tuple[str, ...]]) -> _Header:
 
 
 def _names(line: str, separator: str) -> tuple[str, ...]:
-    return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=separator), []))
+    try:
+        return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=separator), []))
+    except csv.Error:
+        # A cell of more than 128 KiB is the name of no column.
+        return ()
 
 
 def _unique(header: _Header) -> _Header:

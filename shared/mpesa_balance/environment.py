@@ -190,6 +190,10 @@ class Reader:
 
         return self._value(name, check, str(default))
 
+    def given(self, name: str, default: str) -> str:
+        """A setting as it was given, for whoever passes it on to programs that check it."""
+        return self._value(name, str, default)
+
     def _value(self, name: str, check: Callable[[str], T], default: str | None = None) -> T:
         self.read[name] = default
         try:

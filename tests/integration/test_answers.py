@@ -137,6 +137,19 @@ def test_where_an_age_is_given_no_older_balance_says_that_the_money_is_there(
     assert len(rows(house, "SELECT FROM balance_queries")) == 2
 
 
+def test_asking_anew_takes_no_longer_than_the_time_that_was_given(
+    house: House, client: BalanceClient, store: redis.Redis
+) -> None:
+    asked(house, success(UTILITY))
+    rows(house, "UPDATE balances SET as_of = as_of - interval '100 s' RETURNING query_id")
+    patient = replace(house, settings=replace(house.settings, minimum_interval=300))
+    begun = time.monotonic()
+    with looking_up(patient, store, opens=True), pytest.raises(NoAnswerYet):
+        client.check_funds(SHORTCODE, Decimal(1), max_age=60, timeout=2)
+    # Ten seconds more are what a look at an answer may take.
+    assert time.monotonic() - begun < 10
+
+
 def test_an_account_that_was_told_twice_says_nothing_of_the_money(
     house: House, client: BalanceClient, worker: None
 ) -> None:

@@ -127,6 +127,7 @@ def test_two_equal_movements_without_a_reference_are_two() -> None:
         (b"date,sum\n2026-11-21,5\n", "no line with the names of its columns"),
         ("at,account,amount\n".encode("utf-16"), "not UTF-8"),
         (b'at,account,amount\n"2026', "line 2 is no CSV"),
+        (b"at,account,amount," + b"x" * 200_000, "no line with the names of its columns"),
     ],
 )
 def test_what_is_no_ledger_says_what_to_do(content: bytes, reason: str) -> None:
